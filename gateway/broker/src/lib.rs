@@ -1,0 +1,1 @@
+//! Sitewarden broker.

@@ -1,0 +1,1 @@
+//! Sitewarden findings.
