@@ -1,1 +1,18 @@
-fn main() {}
+//! The binary `sitewarden`: command line, configuration, and the one place that wires the slices.
+//!
+//! Subjects live in their crates; what stands here is what needs to know several of them: the
+//! pipeline, the overview, live push, the console commands and `app.rs`, the list of what the product
+//! consists of.
+
+mod cli;
+mod config;
+mod embedded;
+mod limits;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // rustls picks no provider by itself when none is compiled in as default; ring is the only one here.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    cli::run()
+}

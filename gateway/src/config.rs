@@ -1,0 +1,211 @@
+//! The configuration file: `sitewarden.toml`, every key with a default, unknown keys refused.
+//!
+//! This module reads and checks; it opens nothing. Each slice brings its own section. Invariant: the
+//! shipped `config/sitewarden.toml` is the defaults, key by key (a test compares).
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use thiserror::Error;
+
+use crate::limits::FILE_BYTES;
+
+/// All sections.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Config {
+    pub(crate) site: Site,
+    pub(crate) web: Web,
+    pub(crate) rules: Folder,
+    pub(crate) policies: Folder,
+    pub(crate) dialects: Folder,
+    pub(crate) log: Log,
+}
+
+/// `[site]`: what the box is called.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Site {
+    /// Shown in the title bar and in exports.
+    pub(crate) name: String,
+}
+
+impl Default for Site {
+    fn default() -> Self {
+        Self { name: "My site".to_owned() }
+    }
+}
+
+/// `[web]`: the https listener.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Web {
+    /// Address and port; port 0 takes a free one and the ready line says which.
+    pub(crate) listen: SocketAddr,
+    /// Names and addresses, besides the host's own, that the certificate is made for.
+    pub(crate) names: Vec<String>,
+}
+
+impl Default for Web {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([0, 0, 0, 0], 8443)), names: Vec::new() }
+    }
+}
+
+/// A folder that replaces a shipped set; none means the shipped one.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Folder {
+    /// Relative paths are taken from the folder of the configuration file.
+    pub(crate) dir: Option<PathBuf>,
+}
+
+/// `[log]`: what is written to standard error.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Log {
+    /// `error`, `warn`, `info`, `debug`, or a filter such as `info,sitewarden_broker=debug`.
+    pub(crate) level: String,
+    /// `json` for machines, `text` for people.
+    pub(crate) format: LogFormat,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: "info".to_owned(), format: LogFormat::Json }
+    }
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LogFormat {
+    Json,
+    Text,
+}
+
+/// The configuration cannot be used.
+#[derive(Debug, Error)]
+pub(crate) enum ConfigError {
+    #[error("cannot read {}: check the path and its permissions", path.display())]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("{} has {bytes} bytes, more than the {FILE_BYTES} that a configuration may have", path.display())]
+    TooLarge { path: PathBuf, bytes: u64 },
+    #[error("{}:{line}:{column}: {message}{hint}", path.display())]
+    Parse { path: PathBuf, line: usize, column: usize, message: String, hint: String },
+}
+
+/// Reads and checks a file; no file means the defaults. Relative folders are made absolute.
+pub(crate) fn load(path: Option<&Path>) -> Result<Config, ConfigError> {
+    let Some(path) = path else { return Ok(Config::default()) };
+    let read_error = |source| ConfigError::Read { path: path.to_owned(), source };
+    let bytes = std::fs::metadata(path).map_err(read_error)?.len();
+    if bytes > FILE_BYTES {
+        return Err(ConfigError::TooLarge { path: path.to_owned(), bytes });
+    }
+    let text = std::fs::read_to_string(path).map_err(read_error)?;
+    let mut config = parse(path, &text)?;
+    let base = path.parent().unwrap_or_else(|| Path::new("."));
+    for folder in [&mut config.rules, &mut config.policies, &mut config.dialects] {
+        if let Some(dir) = &mut folder.dir {
+            *dir = base.join(&*dir);
+        }
+    }
+    Ok(config)
+}
+
+fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
+    toml::from_str(text).map_err(|error: toml::de::Error| {
+        let (line, column) = position(text, error.span().map_or(0, |span| span.start));
+        let message = error.message().to_owned();
+        let hint = nearest_hint(&message);
+        ConfigError::Parse { path: path.to_owned(), line, column, message, hint }
+    })
+}
+
+/// Line and column, both from 1, of a byte offset.
+fn position(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset.min(text.len())).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    (line, column)
+}
+
+/// For ``unknown field `lisen`, expected one of `listen`, `names` `` the nearest right key.
+fn nearest_hint(message: &str) -> String {
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let Some(wrong) = quoted.next() else { return String::new() };
+    if !message.starts_with("unknown field") && !message.starts_with("unknown variant") {
+        return String::new();
+    }
+    quoted
+        .map(|right| (distance(wrong, right), right))
+        .min()
+        .filter(|(edits, right)| *edits <= right.len().max(wrong.len()).div_ceil(2))
+        .map_or_else(String::new, |(_, right)| format!("\n  did you mean `{right}`?"))
+}
+
+/// Levenshtein distance; both words are short (keys of this file).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        for (above, cb) in row.iter_mut().skip(1).zip(&b) {
+            let substituted = diagonal + usize::from(ca != *cb);
+            diagonal = *above;
+            left = substituted.min(left + 1).min(*above + 1);
+            *above = left;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error_of(text: &str) -> String {
+        parse(Path::new("sitewarden.toml"), text).expect_err("the text has a mistake").to_string()
+    }
+
+    #[test]
+    fn an_empty_file_is_the_defaults() {
+        assert_eq!(parse(Path::new("x"), "").expect("parses"), Config::default());
+    }
+
+    #[test]
+    fn an_unknown_key_is_told_with_place_and_the_nearest_right_key() {
+        let error = error_of("[web]\nlisten = \"127.0.0.1:0\"\nnmes = []\n");
+        assert!(error.starts_with("sitewarden.toml:3:1: unknown field `nmes`"), "{error}");
+        assert!(error.ends_with("did you mean `names`?"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_section_is_told_too() {
+        let error = error_of("[webb]\n");
+        assert!(error.contains("did you mean `web`?"), "{error}");
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_kind_is_told_with_its_place() {
+        let error = error_of("[web]\nlisten = 8443\n");
+        assert!(error.starts_with("sitewarden.toml:2:10: "), "{error}");
+    }
+
+    #[test]
+    fn distances_are_edit_distances() {
+        assert_eq!(distance("lisen", "listen"), 1);
+        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(distance("kitten", "sitting"), 3);
+    }
+}

@@ -1,0 +1,41 @@
+//! Bounds of the binary: pipeline queues, live push, the console socket.
+//!
+//! Bounds of a subject stand in its own crate's `limits.rs`.
+
+use std::time::Duration;
+
+/// Batches that may wait between the broker and the engine thread. One batch is one turn of the broker's
+/// loop; 64 of them hide a slow disk sync of some 10 ms at full rate. When full, the broker stops
+/// reading from publishers.
+pub(crate) const PIPELINE_BATCHES: usize = 64;
+
+/// Events of the box itself (log-ins, denials) that may wait for the engine. When full, the newest are
+/// counted and dropped: an attacker who fails to log in must not stop the site's readings.
+pub(crate) const OWN_EVENTS: usize = 4_096;
+
+/// Commits that the engine may run ahead of the writer, so that it prepares the next while the disk syncs.
+pub(crate) const COMMITS_AHEAD: usize = 2;
+
+/// Messages a slow browser may fall behind in the lossy live channel before it misses some.
+pub(crate) const LIVE_MESSAGES: usize = 1_024;
+
+/// Browsers and other listeners of `/api/v1/events` at once.
+pub(crate) const LIVE_STREAMS: usize = 64;
+
+/// Site-log records read at once for one listener of `/api/v1/events`.
+pub(crate) const LIVE_RECORDS: usize = 256;
+
+/// Longest request or answer on the console socket, in bytes (a CSR has about 1 kB).
+pub(crate) const CONSOLE_BYTES: usize = 64 * 1024;
+
+/// How long a console command may take.
+pub(crate) const CONSOLE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long shutdown waits for each part to drain.
+pub(crate) const DRAIN: Duration = Duration::from_secs(5);
+
+/// Largest configuration, rule, policy or dialect file, in bytes.
+pub(crate) const FILE_BYTES: u64 = 1024 * 1024;
+
+/// Most files read from one configured folder.
+pub(crate) const FOLDER_FILES: usize = 10_000;
