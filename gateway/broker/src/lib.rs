@@ -1,1 +1,3 @@
 //! Sitewarden broker.
+
+pub mod wire;
