@@ -6,12 +6,38 @@
 
 #![deny(clippy::indexing_slicing)]
 
+mod body;
+mod decode;
+mod encode;
+mod frame;
+mod fuzz;
+mod guard;
 pub mod limits;
 pub mod packet;
+mod properties;
+mod publish_in;
+mod publish_out;
+mod reader;
+pub mod reason;
+pub mod reply;
+pub mod topic;
+mod writer;
 
+#[cfg(test)]
+mod tests;
+
+pub use decode::decode;
+pub use encode::{
+    AckKind, PINGRESP, encode_ack, encode_auth, encode_connack, encode_disconnect, encode_suback,
+    encode_unsuback,
+};
+pub use frame::{Framed, next_frame};
+pub use fuzz::fuzz_decode;
 pub use limits::Limits;
 pub use packet::{
-    Ack, Auth, Connack, ConnackProperties, Connect, ConnectProperties, Disconnect, Malformed,
-    MessageProperties, Packet, PacketId, Publish, QoS, Reason, ReasonCode, RetainHandling, Suback, Subscribe,
-    SubscribeFilter, TopicFault, Unsuback, Unsubscribe, UserProperties, Version, Will,
+    Ack, Auth, Connect, ConnectProperties, Disconnect, MessageProperties, Packet, PacketId, Publish, QoS,
+    RetainHandling, Subscribe, SubscribeFilter, Unsubscribe, UserProperties, Version, Will,
 };
+pub use publish_out::{PublishContent, PublishFlags, PublishHeader};
+pub use reason::{Malformed, Reason, ReasonCode, TopicFault};
+pub use reply::{Connack, ConnackProperties, Suback, Unsuback};
