@@ -1,0 +1,57 @@
+//! Bounds of the store, in one place.
+//!
+//! Each says its unit and the reason for the figure; what happens at the bound stands with it.
+
+use std::time::Duration;
+
+/// Closures that wait for the writer. At 10,000 single writes a second and a sync of 20 ms, 200 wait; a
+/// full queue makes `write` wait and `submit` block, so that the pressure reaches the producers.
+pub const WRITE_QUEUE: usize = 1_024;
+
+/// Closures in one commit. All of a full queue fit, so that a burst costs one sync.
+pub const GROUP_CLOSURES: usize = WRITE_QUEUE;
+
+/// How long a group may take closures before it commits, so that the first of a flood is not kept
+/// waiting by the rest of it.
+pub const GROUP_TIME: Duration = Duration::from_millis(50);
+
+/// Longest `linger`: beyond it clients' own time-outs for acknowledgements come near.
+pub const LINGER_MAX: Duration = Duration::from_secs(5);
+
+/// Longest time for one read. A long read keeps the WAL from shrinking; then it is interrupted.
+pub const READ_TIME: Duration = Duration::from_secs(2);
+
+/// Longest wait for a free read connection; then the read is refused as busy.
+pub const READ_WAIT: Duration = Duration::from_secs(2);
+
+/// Most read connections that a config may ask for; each costs about 100 kB and a file descriptor or two.
+pub const READERS_MAX: usize = 32;
+
+/// Virtual-machine steps of SQLite between two looks at a read's deadline: about 0.1 ms.
+pub const READ_CHECK_STEPS: i32 = 10_000;
+
+/// Longest body of one site-log record in bytes. A finding with its evidence stays far below; more is a
+/// fault of the caller and is refused.
+pub const RECORD_BYTES: usize = 256 * 1024;
+
+/// Longest kind of a site-log record in bytes.
+pub const RECORD_KIND_BYTES: usize = 64;
+
+/// Most site-log records that one read returns.
+pub const RECORDS_PER_READ: usize = 1_000;
+
+/// WAL pages (4 KiB) after which a background checkpoint begins: 4 MiB.
+pub const WAL_PAGES_BACKGROUND: u32 = 1_000;
+
+/// WAL pages after which the writer checkpoints by itself before it goes on: 32 MiB, reached only when the
+/// background checkpoint cannot keep up.
+pub const WAL_PAGES_INLINE: u32 = 8_000;
+
+/// How often free space is looked at, at most.
+pub const SPACE_CHECK: Duration = Duration::from_secs(1);
+
+/// Most problems that `verify` lists; the count says how many there were.
+pub const VERIFY_PROBLEMS: usize = 100;
+
+/// Prepared statements that the writer and each reader keep.
+pub const STATEMENT_CACHE: usize = 256;

@@ -1,0 +1,18 @@
+//! The site log: append-only records with a sequence number, hashed into an RFC 6962 tree.
+//!
+//! Records are appended by [`crate::Tx::append`] alone, in the commit of what they tell. This module reads,
+//! proves and verifies; it never changes a record. Invariants: sequence numbers begin at 1 and have no hole;
+//! the leaf of record `seq` has index `seq - 1`; a cursor that asks for what was pruned gets
+//! [`ReadLog::Reset`], never a gap.
+
+pub mod record;
+pub mod tree;
+pub mod verify;
+
+mod read;
+
+pub use read::{head, read, search, Filter, Head, ReadLog};
+pub use record::Record;
+pub use verify::{verify, Problem, Report};
+
+pub(crate) mod append;

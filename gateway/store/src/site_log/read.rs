@@ -1,0 +1,118 @@
+//! Reading the log: by cursor in order, and newest first with a filter.
+//!
+//! Reads take a read-only connection and change nothing. Invariant: a cursor gets the records that follow
+//! it without a gap, or is told to begin anew.
+
+use rusqlite::{params, Connection, Row};
+use serde::Serialize;
+use sitewarden_core::Timestamp;
+
+use super::record::Record;
+use super::tree::{Frontier, Hash};
+use crate::error::{SqlContext, StoreError};
+use crate::limits::RECORDS_PER_READ;
+
+/// Size and root of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Number of records ever appended.
+    pub size: u64,
+    /// RFC 6962 root over all of them.
+    pub root: Hash,
+}
+
+/// What a cursor gets.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ReadLog {
+    /// The records after the cursor, oldest first; empty at the end of the log.
+    Records(Vec<Record>),
+    /// The cursor is before what is kept, or beyond the end (another log): begin after this number.
+    Reset {
+        /// The first cursor that can be served.
+        resume_after: u64,
+    },
+}
+
+/// Which records a person asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Filter {
+    /// Kind, or its beginning up to a dot: `finding` finds `finding.raised`.
+    pub kind: Option<String>,
+    /// Actor label: `person:elin`.
+    pub actor: Option<String>,
+    /// Only records before this number; none means from the newest on.
+    pub before: Option<u64>,
+}
+
+/// Size and root of the log.
+///
+/// # Errors
+/// [`StoreError`] when the table cannot be read or its frontier does not fit its size.
+pub fn head(conn: &Connection) -> Result<Head, StoreError> {
+    let (size, bytes): (u64, Vec<u8>) = conn
+        .query_row("SELECT size, frontier FROM site_log_tree WHERE id = 1", [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .doing("reading the site log's tree")?;
+    let frontier = Frontier::from_parts(size, &bytes)
+        .ok_or_else(|| StoreError::LogInconsistent(format!("the frontier does not fit {size} leaves")))?;
+    Ok(Head { size, root: frontier.root() })
+}
+
+/// The records after a cursor, oldest first, at most `limit` and at most [`RECORDS_PER_READ`].
+///
+/// # Errors
+/// [`StoreError`] when the table cannot be read or a body is not JSON.
+pub fn read(conn: &Connection, after: u64, limit: usize) -> Result<ReadLog, StoreError> {
+    let (size, pruned): (u64, u64) = conn
+        .query_row("SELECT size, pruned_through FROM site_log_tree WHERE id = 1", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .doing("reading the site log's tree")?;
+    if after < pruned || after > size {
+        return Ok(ReadLog::Reset { resume_after: pruned });
+    }
+    let mut statement = conn
+        .prepare_cached("SELECT seq, time, kind, body, leaf_hash FROM site_log WHERE seq > ?1 ORDER BY seq LIMIT ?2")
+        .doing("preparing to read the site log")?;
+    let rows = statement
+        .query_map(params![after, limit.min(RECORDS_PER_READ)], from_row)
+        .doing("reading the site log")?;
+    Ok(ReadLog::Records(rows.collect::<Result<_, _>>().doing("reading the site log")?))
+}
+
+/// Records that fit a filter, newest first, at most `limit` and at most [`RECORDS_PER_READ`].
+///
+/// # Errors
+/// [`StoreError`] when the table cannot be read.
+pub fn search(conn: &Connection, filter: &Filter, limit: usize) -> Result<Vec<Record>, StoreError> {
+    let mut statement = conn
+        .prepare_cached(
+            "SELECT seq, time, kind, body, leaf_hash FROM site_log
+             WHERE seq < ?1 AND body IS NOT NULL
+               AND (?2 IS NULL OR kind = ?2 OR substr(kind, 1, length(?2) + 1) = ?2 || '.')
+               AND (?3 IS NULL OR CAST(body AS TEXT) ->> '$.actor' = ?3)
+             ORDER BY seq DESC LIMIT ?4",
+        )
+        .doing("preparing to search the site log")?;
+    let before = i64::try_from(filter.before.unwrap_or(u64::MAX)).unwrap_or(i64::MAX);
+    let rows = statement
+        .query_map(params![before, filter.kind, filter.actor, limit.min(RECORDS_PER_READ)], from_row)
+        .doing("searching the site log")?;
+    rows.collect::<Result<_, _>>().doing("searching the site log")
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Record> {
+    let body: Option<Vec<u8>> = row.get(3)?;
+    let body = match body {
+        None => serde_json::Value::Null,
+        Some(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
+            rusqlite::Error::FromSqlConversionFailure(3, rusqlite::types::Type::Blob, Box::new(error))
+        })?,
+    };
+    Ok(Record {
+        seq: row.get(0)?,
+        time: Timestamp::from_micros(row.get(1)?),
+        kind: row.get(2)?,
+        body,
+        leaf_hash: row.get(4)?,
+    })
+}

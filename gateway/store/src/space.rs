@@ -1,0 +1,171 @@
+//! Room on the disk: a reserve for findings and the site log.
+//!
+//! The rule: a file `reserve` of `store.reserve-mib` is held allocated beside the database, so that no other
+//! program can take its room. When less than a quarter of that size is free besides, or SQLite says that
+//! the disk is full, the file is removed, which gives the room to the database, and from then on bulk data is
+//! refused ([`crate::Tx::claim_bulk`]) while all else goes on. When half as much again as the reserve is free, the file
+//! is made again and bulk data is taken. Not a quota and not retention.
+//! Invariant: bulk data is refused before a finding is.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use crate::error::StoreError;
+use crate::limits::SPACE_CHECK;
+
+/// What the disk has room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Space {
+    /// Everything.
+    Ample,
+    /// Only findings, the site log and acts of people.
+    ReserveOnly,
+}
+
+/// Least free room at which bulk data is taken again when no reserve is configured.
+const RECOVER_BYTES: u64 = 4 << 20;
+
+pub(crate) struct Guard {
+    dir: PathBuf,
+    reserve: u64,
+    state: Space,
+    checked: Option<Instant>,
+}
+
+/// Path of the reserve file of a state folder.
+pub(crate) fn reserve_path(dir: &Path) -> PathBuf {
+    dir.join("reserve")
+}
+
+impl Guard {
+    /// Looks at the disk and makes the reserve when there is room for it.
+    pub(crate) fn new(dir: &Path, reserve: u64) -> Self {
+        let mut guard = Self { dir: dir.to_owned(), reserve, state: Space::ReserveOnly, checked: None };
+        if reserve_path(dir).exists() {
+            guard.state = Space::Ample;
+        }
+        guard.look(Instant::now());
+        guard
+    }
+
+    /// The state, looked at again when the last look is old enough.
+    pub(crate) fn space(&mut self, now: Instant) -> Space {
+        let due = self.checked.is_none_or(|checked| now.saturating_duration_since(checked) >= SPACE_CHECK);
+        if due {
+            self.look(now);
+        }
+        self.state
+    }
+
+    /// SQLite said that the disk is full.
+    pub(crate) fn full(&mut self, now: Instant) {
+        self.checked = Some(now);
+        self.release("a write found no room");
+    }
+
+    fn look(&mut self, now: Instant) {
+        self.checked = Some(now);
+        let free = match free_bytes(&self.dir) {
+            Ok(free) => free,
+            Err(error) => {
+                tracing::warn!(%error, "cannot tell how much room the state folder's disk has");
+                return;
+            }
+        };
+        match self.state {
+            Space::Ample if free < self.reserve / 4 => self.release("little room is left"),
+            Space::Ample => {}
+            Space::ReserveOnly if free >= (self.reserve + self.reserve / 2).max(RECOVER_BYTES) => self.recover(),
+            Space::ReserveOnly => {}
+        }
+    }
+
+    fn release(&mut self, why: &str) {
+        if let Err(error) = fs::remove_file(reserve_path(&self.dir))
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, "the reserve cannot be released");
+        }
+        if self.state == Space::Ample {
+            tracing::warn!(why, "the state folder's disk is full: readings are refused, findings go on from the reserve");
+        }
+        self.state = Space::ReserveOnly;
+    }
+
+    fn recover(&mut self) {
+        match allocate(&reserve_path(&self.dir), self.reserve) {
+            Ok(()) => self.state = Space::Ample,
+            Err(error) => {
+                tracing::warn!(%error, "the reserve cannot be made");
+                // A part of a file would hold room that nobody uses.
+                let _ = fs::remove_file(reserve_path(&self.dir));
+            }
+        }
+    }
+}
+
+fn free_bytes(dir: &Path) -> Result<u64, StoreError> {
+    let stat = rustix::fs::statvfs(dir).map_err(|error| StoreError::Io {
+        doing: "asking for free room in",
+        path: dir.to_owned(),
+        source: error.into(),
+    })?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// Makes a file whose room is really taken.
+fn allocate(path: &Path, bytes: u64) -> std::io::Result<()> {
+    let file = fs::File::create(path)?;
+    if bytes == 0 {
+        return Ok(());
+    }
+    match rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, bytes) {
+        Ok(()) => Ok(()),
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => fill(&file, bytes),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn fill(mut file: &fs::File, bytes: u64) -> std::io::Result<()> {
+    use std::io::Write as _;
+    let block = [0_u8; 64 * 1024];
+    let mut left = bytes;
+    while left > 0 {
+        let part = usize::try_from(left).unwrap_or(block.len()).min(block.len());
+        file.write_all(block.get(..part).unwrap_or(&block))?;
+        left -= part as u64;
+    }
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reserve_is_held_released_when_full_and_made_again() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let start = Instant::now();
+        let mut guard = Guard::new(dir.path(), 1 << 20);
+        assert_eq!(guard.space(start), Space::Ample);
+        assert_eq!(fs::metadata(reserve_path(dir.path())).expect("the reserve").len(), 1 << 20);
+
+        guard.full(start);
+        assert_eq!(guard.space(start), Space::ReserveOnly);
+        assert!(!reserve_path(dir.path()).exists(), "its room is given to the database");
+
+        let later = start + SPACE_CHECK;
+        assert_eq!(guard.space(later), Space::Ample, "this disk has room after all");
+        assert!(reserve_path(dir.path()).exists());
+    }
+
+    #[test]
+    fn filling_works_where_allocation_does_not() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("filled");
+        let file = fs::File::create(&path).expect("created");
+        fill(&file, 150_000).expect("filled");
+        assert_eq!(fs::metadata(&path).expect("there").len(), 150_000);
+    }
+}

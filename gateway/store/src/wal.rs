@@ -1,0 +1,63 @@
+//! The checkpoint thread: copies the WAL into the database beside the writer.
+//!
+//! So that the sync of a checkpoint does not stand between a message and its acknowledgement. It decides nothing about
+//! durability: a commit is on disk in the WAL before this thread hears of it. Invariant: only passive
+//! checkpoints here, which wait for nobody.
+
+use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+
+use crate::error::{SqlContext, StoreError};
+
+pub(crate) struct Checkpointer {
+    wake: SyncSender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Checkpointer {
+    pub(crate) fn start(path: &Path) -> Result<Self, StoreError> {
+        let conn = Connection::open(path).doing("opening the database for checkpoints")?;
+        conn.pragma_update(None, "synchronous", "FULL").doing("setting synchronous for checkpoints")?;
+        // One wake-up can wait: a second one while the first waits would ask for the same.
+        let (wake, woken) = sync_channel(1);
+        let thread = std::thread::Builder::new()
+            .name("store-checkpoint".to_owned())
+            .spawn(move || run(&conn, &woken))
+            .map_err(|_| StoreError::Thread("store-checkpoint"))?;
+        Ok(Self { wake, thread })
+    }
+
+    /// Asks for a checkpoint soon.
+    pub(crate) fn wake(&self) {
+        // Full means that one is asked for already; disconnected means shutdown.
+        let _ = self.wake.try_send(());
+    }
+
+    pub(crate) fn stop(self) {
+        drop(self.wake);
+        if self.thread.join().is_err() {
+            tracing::error!("the checkpoint thread panicked");
+        }
+    }
+}
+
+fn run(conn: &Connection, woken: &Receiver<()>) {
+    while woken.recv().is_ok() {
+        if let Err(error) = passive(conn) {
+            tracing::warn!(error = %sitewarden_core::error::chain(&error), "a checkpoint failed; the next one tries again");
+        }
+    }
+}
+
+/// Copies what can be copied without waiting for anybody.
+pub(crate) fn passive(conn: &Connection) -> Result<(), StoreError> {
+    conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).doing("checkpointing")
+}
+
+/// Copies everything and empties the WAL; at shutdown, when nobody else is there.
+pub(crate) fn truncate(conn: &Connection) -> Result<(), StoreError> {
+    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).doing("checkpointing at shutdown")
+}
