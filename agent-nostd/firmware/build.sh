@@ -1,0 +1,48 @@
+#!/bin/sh
+# Builds the agent's firmware for mps2-an386 and prints the path of the ELF file as the last line.
+#
+# A toolchain that brings the target's libcore is preferred; else Debian's compiler builds libcore from its own
+# sources (packages rustc-web, cargo-web, rust-web-src, lld). Override with FIRMWARE_TOOLCHAIN=rustup|debian.
+# Output: $CARGO_TARGET_DIR, default firmware/mps2-an386/target.
+set -eu
+
+TARGET=thumbv7em-none-eabi
+HERE=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+cd "$HERE/mps2-an386"
+: "${CARGO_TARGET_DIR:=$HERE/mps2-an386/target}"
+export CARGO_TARGET_DIR
+
+has_libcore() {
+    sysroot=$(rustc --print sysroot 2>/dev/null) || return 1
+    ls "$sysroot/lib/rustlib/$TARGET/lib/"libcore-*.rlib >/dev/null 2>&1
+}
+
+toolchain=${FIRMWARE_TOOLCHAIN:-}
+if [ -z "$toolchain" ]; then
+    if has_libcore; then toolchain=rustup; else toolchain=debian; fi
+fi
+
+# The compact software SHA-512 and no precomputed tables: flash is scarcer than time on the device.
+size_flags='--cfg sha2_backend="soft" --cfg sha2_backend_soft="compact" --cfg curve25519_dalek_backend="serial"'
+
+case $toolchain in
+rustup)
+    RUSTFLAGS="-C link-arg=-Tlink.x $size_flags" \
+        cargo build --release --locked --target "$TARGET"
+    ;;
+debian)
+    for tool in /usr/bin/rustc /usr/bin/cargo /usr/bin/ld.lld /usr/src/rustc-*/library/core/Cargo.toml; do
+        [ -e "$tool" ] || {
+            echo "firmware: $tool is missing; install the packages rustc-web cargo-web rust-web-src lld" >&2
+            exit 1
+        }
+    done
+    RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 RUSTFLAGS="-C link-arg=-Tlink.x -C linker=ld.lld $size_flags" \
+        /usr/bin/cargo build --release --locked -Zbuild-std=core --target "$TARGET"
+    ;;
+*)
+    echo "firmware: FIRMWARE_TOOLCHAIN is rustup or debian, not $toolchain" >&2
+    exit 2
+    ;;
+esac
+echo "$CARGO_TARGET_DIR/$TARGET/release/sitewarden-mps2-an386"
