@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# `make test`: every part in turn, each part's time and counts in a table at the end, and as the last
+# line how many tests passed. A part that fails does not stop the ones after it. `test.sh PART` runs one.
+#
+# Tests that miss a tool or the recordings say so by name and count as skipped; with CI=true they fail.
+# Clippy rides along with the one build (clippy-driver as the compiler's wrapper): a separate
+# `cargo clippy` would check every dependency a second time, see CONTRIBUTING.md for the measurement.
+. "$(dirname "$0")/lib.sh"
+
+ALL=(setup ui house build unit stories agent firmware)
+LOGS="$SETUP/logs"
+mkdir -p "$LOGS"
+
+CARGO_FLAGS=()
+[ "${CI:-}" != true ] || CARGO_FLAGS=(--locked)
+export CLIPPY_ARGS="-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__"
+export SITEWARDEN_TESTDATA="${SITEWARDEN_TESTDATA:-}"
+[ -n "$SITEWARDEN_TESTDATA" ] || unset SITEWARDEN_TESTDATA
+
+linted() { RUSTC_WORKSPACE_WRAPPER=clippy-driver cargo "$@"; }
+
+part_setup() { scripts/setup.sh all && cargo fetch --quiet "${CARGO_FLAGS[@]}"; }
+
+part_ui() {
+    [ -f gateway/ui/package.json ] || { say "gateway/ui: not there"; return 0; }
+    scripts/ui.sh check
+}
+
+part_house() { scripts/house.sh; }
+
+part_build() { linted test "${CARGO_FLAGS[@]}" --workspace --all-targets --no-run; }
+
+# Unit and property tests: everything but the stories, which are a part of their own.
+part_unit() {
+    local targets=() name code=0
+    while read -r name; do targets+=(--test "$name"); done < <(integration_tests)
+    linted test "${CARGO_FLAGS[@]}" --workspace --no-fail-fast --lib --bins "${targets[@]}" || code=$?
+    linted test "${CARGO_FLAGS[@]}" --workspace --no-fail-fast --doc || code=$?
+    return "$code"
+}
+
+part_stories() { linted test "${CARGO_FLAGS[@]}" --workspace --test stories; }
+
+part_agent() {
+    [ -f agent-nostd/Cargo.toml ] || { say "agent-nostd: not there"; return 0; }
+    (cd agent-nostd && cargo fmt --all --check && linted test "${CARGO_FLAGS[@]}")
+}
+
+part_firmware() {
+    [ -d agent-nostd/firmware ] || { say "agent-nostd/firmware: not there"; return 0; }
+    scripts/firmware.sh && say "1 passed, 0 failed"
+}
+
+# The integration tests of all crates (gateway/*/tests/NAME.rs), the stories left out.
+integration_tests() {
+    cargo metadata --format-version 1 --no-deps "${CARGO_FLAGS[@]}" | python3 -c '
+import json, sys
+targets = [t for p in json.load(sys.stdin)["packages"] for t in p["targets"]]
+print(*sorted({t["name"] for t in targets if "test" in t["kind"]} - {"stories"}), sep="\n")' | sed '/^$/d'
+}
+
+# run_part NAME: runs it with its output on screen and in a log, notes outcome, wall and CPU seconds.
+run_part() {
+    local name="$1" code=0 begin end cpu_begin cpu_end
+    printf '\n== %s\n' "$name"
+    begin="$(date +%s)"
+    cpu_begin="$(cpu_seconds)"
+    # Not `part_x || code=..`: that would switch `set -e` off inside the part.
+    set +e
+    (set -e; "part_$name") </dev/null > >(tee "$LOGS/$name.log") 2>&1
+    code=$?
+    set -e
+    wait
+    end="$(date +%s)"
+    cpu_end="$(cpu_seconds)"
+    local word=ok
+    [ "$code" = 0 ] || word=FAILED
+    RESULTS+=("$name $word $((end - begin)) $((cpu_end - cpu_begin)) $(python3 scripts/counts.py "$LOGS/$name.log")")
+    [ "$code" = 0 ] || FAILED+=("$name")
+}
+
+# CPU seconds of this shell's finished children, user and system.
+cpu_seconds() {
+    times | awk 'NR == 2 { for (i = 1; i <= 2; i++) { split($i, t, /[ms]/); sum += t[1] * 60 + t[2] } printf "%d", sum }'
+}
+
+summary() {
+    local name word wall cpu passed failed skipped all_passed=0 all_failed=0 all_skipped=0 all_wall=0
+    printf '\n%-10s %-7s %7s %7s %8s %7s %8s\n' part result 'wall s' 'CPU s' passed failed skipped
+    for line in "${RESULTS[@]}"; do
+        read -r name word wall cpu passed failed skipped <<<"$line"
+        printf '%-10s %-7s %7d %7d %8d %7d %8d\n' "$name" "$word" "$wall" "$cpu" "$passed" "$failed" "$skipped"
+        all_passed=$((all_passed + passed))
+        all_failed=$((all_failed + failed))
+        all_skipped=$((all_skipped + skipped))
+        all_wall=$((all_wall + wall))
+        # A part that failed outside of any test (it did not compile, say) is a failure too.
+        [ "$word" = ok ] || [ "$failed" != 0 ] || all_failed=$((all_failed + 1))
+    done
+    printf '%-10s %-7s %7d\n\n' total '' "$all_wall"
+    [ ${#FAILED[@]} = 0 ] || say "failed: ${FAILED[*]} (logs in .setup/logs)"
+    say "$all_passed passed, $all_failed failed, $all_skipped skipped"
+}
+
+RESULTS=()
+FAILED=()
+WANTED=("$@")
+[ ${#WANTED[@]} -gt 0 ] || WANTED=("${ALL[@]}")
+for name in "${WANTED[@]}"; do
+    declare -F "part_$name" >/dev/null || absent "part $name" "${ALL[*]}"
+done
+for name in "${WANTED[@]}"; do
+    run_part "$name"
+done
+summary
+[ ${#FAILED[@]} = 0 ]

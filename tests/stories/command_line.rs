@@ -1,0 +1,39 @@
+//! The command line without a running gateway: version, help, wrong use, a configuration with a mistake.
+//!
+//! What the commands do to a running gateway is told in the stories of their subjects.
+
+use std::process::Command;
+
+use crate::support::process::{Finished, run};
+
+async fn sitewarden(arguments: &[&str]) -> Finished {
+    run(Command::new(env!("CARGO_BIN_EXE_sitewarden")).args(arguments), b"").await
+}
+
+#[tokio::test]
+async fn the_binary_says_its_version() {
+    let said = sitewarden(&["--version"]).await.success();
+
+    assert_eq!(said.trim(), format!("sitewarden {}", env!("CARGO_PKG_VERSION")));
+}
+
+#[tokio::test]
+async fn an_unknown_command_ends_with_code_2_and_a_hint() {
+    let done = sitewarden(&["rum"]).await;
+
+    assert_eq!(done.status.code(), Some(2));
+    assert!(done.stderr.contains("'run'"), "{}", done.stderr);
+}
+
+#[tokio::test]
+async fn a_mistake_in_the_configuration_is_told_with_place_and_right_key() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("site.toml");
+    std::fs::write(&file, "[web]\nlisen = \"127.0.0.1:0\"\n").expect("a temporary file");
+
+    let done = sitewarden(&["check-config", "--config", &file.display().to_string()]).await;
+
+    assert_eq!(done.status.code(), Some(1));
+    assert!(done.stderr.contains("site.toml:2:1"), "{}", done.stderr);
+    assert!(done.stderr.contains("did you mean `listen`?"), "{}", done.stderr);
+}

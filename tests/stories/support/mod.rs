@@ -1,0 +1,10 @@
+//! What the stories share: the gateway as a process, its clients, the peers, waiting.
+//!
+//! No assertions about the product here; they belong into the stories. Everything started is ended by its
+//! own process id when its value is dropped.
+
+pub(crate) mod data;
+pub(crate) mod need;
+pub(crate) mod postgres;
+pub(crate) mod process;
+pub(crate) mod wait;
