@@ -1,0 +1,145 @@
+//! Matches in the words of the core: what, about whom, since when, and what it rests on.
+//!
+//! Not whether something matched. Invariant: the dedup key of a rule and key is the same for a finding and its end.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use sitewarden_core::finding::{Evidence, EvidenceAtom};
+use sitewarden_core::{AssetRef, FindingDraft, Timestamp};
+
+use super::hold::{Hold, Outcome};
+use super::view::{SEPARATOR, View};
+use crate::explain;
+use crate::rule::duration::show;
+use crate::rule::edge::Edge;
+use crate::rule::{Detection, Rule};
+
+/// A match of a rule on one event.
+pub(crate) fn plain(rule: &Rule, detection: &Detection, view: &View<'_>) -> FindingDraft {
+    let atoms = explain::evidence(&detection.condition, &detection.atoms, view.fields);
+    let asset = asset_of(view);
+    let subject = asset.as_ref().map(|asset| format!(" at {asset}")).unwrap_or_default();
+    let reason = format!("{}{subject}: {}.", rule.title, told(&atoms));
+    let key = asset.as_ref().map(AssetRef::as_str).unwrap_or_default();
+    FindingDraft {
+        dedup_key: dedup(rule, key),
+        asset: asset.clone(),
+        evidence: Evidence {
+            reason,
+            rule_source: rule.source.to_string(),
+            atoms,
+            events: vec![view.kept().as_ref().clone()],
+            window: None,
+        },
+        ..blank(rule, view.time)
+    }
+}
+
+/// A change of state of a keyed condition.
+pub(crate) fn held(
+    rule: &Rule,
+    detection: &Detection,
+    edge: &Edge,
+    key: &Arc<str>,
+    outcome: Outcome,
+    state: &Hold,
+    view: &View<'_>,
+) -> FindingDraft {
+    let cleared = matches!(outcome, Outcome::Clear | Outcome::ClearGap);
+    let logic = match (&edge.clear, cleared) {
+        (Some(clear), true) => clear,
+        _ => &detection.condition,
+    };
+    let atoms = explain::evidence(logic, &detection.atoms, view.fields);
+    let subject = subject(key);
+    let first = state.first.unwrap_or(view.time);
+    let reason = match outcome {
+        Outcome::Raise if edge.hold.is_zero() => format!("{}{subject}: {}.", rule.title, told(&atoms)),
+        Outcome::Raise => {
+            let span = show(view.time.since(first));
+            format!("{}{subject}: for {span} (asked: {}), now {}.", rule.title, show(edge.hold), told(&atoms))
+        }
+        Outcome::Clear => format!("{}{subject} has ended: {}.", rule.title, ended(edge, &atoms)),
+        Outcome::RaiseGap => format!("{}{subject}: nothing was received for longer than {}.", rule.title, gap(edge)),
+        Outcome::ClearGap => {
+            format!("{}{subject} is no longer known: nothing was received for longer than {}.", rule.title, gap(edge))
+        }
+    };
+    let mut events: Vec<_> = state.events.iter().map(|event| event.as_ref().clone()).collect();
+    if cleared {
+        events.push(view.kept().as_ref().clone());
+    }
+    FindingDraft {
+        dedup_key: dedup(rule, key),
+        asset: state.asset.clone().or_else(|| asset_of(view)),
+        evidence: Evidence {
+            reason,
+            rule_source: rule.source.to_string(),
+            atoms,
+            events,
+            window: Some((first.min(view.time), view.time)),
+        },
+        cleared,
+        ..blank(rule, view.time)
+    }
+}
+
+fn blank(rule: &Rule, time: Timestamp) -> FindingDraft {
+    FindingDraft {
+        dedup_key: rule.id.clone(),
+        rule_id: rule.id.clone(),
+        title: rule.title.clone(),
+        asset: None,
+        severity: rule.severity,
+        techniques: rule.techniques.clone(),
+        time,
+        evidence: Evidence::default(),
+        cleared: false,
+    }
+}
+
+/// What makes two findings the same: the rule and its key.
+pub(crate) fn dedup(rule: &Rule, key: &str) -> Arc<str> {
+    if key.is_empty() { rule.id.clone() } else { Arc::from(format!("{}|{key}", rule.id)) }
+}
+
+/// The asset of an event, or the one that its `device_id` names.
+pub(crate) fn asset_of(view: &View<'_>) -> Option<AssetRef> {
+    view.asset.clone().or_else(|| view.fields.text("device_id").map(|name| AssetRef::new(&name)))
+}
+
+/// The key for people: ` at pump-1, inlet`.
+pub(crate) fn subject(key: &str) -> String {
+    if key.is_empty() { String::new() } else { format!(" at {}", key.replace(SEPARATOR, ", ")) }
+}
+
+fn gap(edge: &Edge) -> String {
+    edge.max_gap.map(show).unwrap_or_default()
+}
+
+fn ended(edge: &Edge, atoms: &[EvidenceAtom]) -> String {
+    let lasting = if edge.clear_for.is_zero() { String::new() } else { format!(" for {}", show(edge.clear_for)) };
+    if edge.clear.is_some() && !atoms.is_empty() {
+        format!("{}{lasting}", told(atoms))
+    } else {
+        format!("the condition no longer holds{lasting}")
+    }
+}
+
+/// The first atoms in words: `value 9.5 (gt 8)`.
+fn told(atoms: &[EvidenceAtom]) -> String {
+    let mut text = String::new();
+    for atom in atoms.iter().filter(|atom| atom.matched).take(4) {
+        if !text.is_empty() {
+            text.push_str(", ");
+        }
+        let field = if atom.field.is_empty() { "the event" } else { &atom.field };
+        let value: String = atom.value.chars().take(80).collect();
+        let _ = match atom.test.strip_prefix("is ") {
+            Some(_) => write!(text, "{field} is {value}"),
+            None => write!(text, "{field} {value} ({})", atom.test),
+        };
+    }
+    if text.is_empty() { "none of the exceptions applies".to_owned() } else { text }
+}

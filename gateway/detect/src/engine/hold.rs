@@ -1,0 +1,172 @@
+//! The state machine of a keyed condition: pending, raised, clearing, and what gaps do.
+//!
+//! Works on event time alone; deadlines on monotonic time are the engine's. Invariant: held time only grows by
+//! steps that were observed, so neither a clock set back nor one that jumps can complete a hold.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sitewarden_core::finding::EvidenceEvent;
+use sitewarden_core::{AssetRef, Timestamp};
+
+use crate::limits::{LATE_SECONDS, STEP_SECONDS};
+use crate::rule::edge::{Edge, OnGap};
+
+/// Events kept of one pending or raised state: the first and the latest ones.
+const KEPT: usize = 4;
+
+/// The state of one key.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Hold {
+    /// A finding is out.
+    pub(crate) raised: bool,
+    /// The condition held at the latest event.
+    pub(crate) active: bool,
+    /// The clear condition held at the latest event.
+    clearing: bool,
+    /// Time for which the condition has been seen to hold.
+    held: Duration,
+    /// Time for which the clear condition has been seen to hold.
+    cleared: Duration,
+    /// Event time of the latest event.
+    pub(crate) last: Option<Timestamp>,
+    /// Event time at which the condition began.
+    pub(crate) first: Option<Timestamp>,
+    /// What it rests on.
+    pub(crate) events: Vec<Arc<EvidenceEvent>>,
+    /// What it is about.
+    pub(crate) asset: Option<AssetRef>,
+}
+
+/// One event in the scope of the rule, as this key sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    pub(crate) time: Timestamp,
+    pub(crate) active: bool,
+    pub(crate) clear: bool,
+}
+
+/// What a step comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The condition held long enough.
+    Raise,
+    /// Nothing was seen for longer than `max-gap`, and `on-gap` is `fire`.
+    RaiseGap,
+    /// The finding ends.
+    Clear,
+    /// The finding ends because nothing was seen for longer than `max-gap`.
+    ClearGap,
+}
+
+/// How the clock of a key moved.
+enum Moved {
+    /// By this much since the latest event.
+    By(Duration),
+    /// The event is older than the latest one of its key and does not count.
+    Late,
+}
+
+impl Hold {
+    /// Takes an event. At most one gap outcome and one other, in this order. `None` when the event is late.
+    pub(crate) fn step(&mut self, edge: &Edge, step: Step) -> Option<[Option<Outcome>; 2]> {
+        let Moved::By(mut delta) = self.moved(step.time) else { return None };
+        let mut outcomes = [None, None];
+        match edge.max_gap {
+            Some(longest) if delta > longest => {
+                delta = Duration::ZERO;
+                outcomes[0] = self.gap(edge.on_gap);
+            }
+            None if delta > edge.hold.max(Duration::from_secs(STEP_SECONDS)) => delta = Duration::ZERO,
+            _ => {}
+        }
+        self.last = Some(step.time);
+        outcomes[1] = if self.raised { self.raised_step(edge, step, delta) } else { self.quiet_step(edge, step, delta) };
+        Some(outcomes)
+    }
+
+    fn moved(&self, time: Timestamp) -> Moved {
+        match self.last {
+            None => Moved::By(Duration::ZERO),
+            Some(last) if time >= last => Moved::By(time.since(last)),
+            Some(last) if last.since(time) <= Duration::from_secs(LATE_SECONDS) => Moved::Late,
+            Some(_) => Moved::By(Duration::ZERO),
+        }
+    }
+
+    /// A gap longer than `max-gap` was seen.
+    pub(crate) fn gap(&mut self, on_gap: OnGap) -> Option<Outcome> {
+        match on_gap {
+            OnGap::Hold => None,
+            OnGap::Clear => {
+                let was = self.raised;
+                self.reset();
+                was.then_some(Outcome::ClearGap)
+            }
+            OnGap::Fire if self.raised => None,
+            OnGap::Fire => {
+                self.raised = true;
+                Some(Outcome::RaiseGap)
+            }
+        }
+    }
+
+    fn quiet_step(&mut self, edge: &Edge, step: Step, delta: Duration) -> Option<Outcome> {
+        if !step.active {
+            self.reset();
+            return None;
+        }
+        if self.active {
+            self.held = self.held.saturating_add(delta);
+        } else {
+            self.active = true;
+            self.held = Duration::ZERO;
+            self.first = Some(step.time);
+        }
+        self.raised = self.held >= edge.hold;
+        self.raised.then_some(Outcome::Raise)
+    }
+
+    fn raised_step(&mut self, edge: &Edge, step: Step, delta: Duration) -> Option<Outcome> {
+        self.active = step.active;
+        if !step.clear {
+            self.clearing = false;
+            return None;
+        }
+        if self.clearing {
+            self.cleared = self.cleared.saturating_add(delta);
+        } else {
+            self.clearing = true;
+            self.cleared = Duration::ZERO;
+        }
+        if self.cleared < edge.clear_for {
+            return None;
+        }
+        self.reset();
+        Some(Outcome::Clear)
+    }
+
+    /// Back to quiet; only the clock of the key stays.
+    fn reset(&mut self) {
+        *self = Self { last: self.last, asset: self.asset.take(), ..Self::default() };
+    }
+
+    /// Keeps an event as evidence: the first and the latest ones.
+    pub(crate) fn keep(&mut self, event: Arc<EvidenceEvent>) {
+        if self.events.len() >= KEPT {
+            self.events.remove(1);
+        }
+        self.events.push(event);
+    }
+
+    /// What a draft about the end of a finding needs of the state before it.
+    pub(crate) fn clone_for_draft(&self) -> Self {
+        if self.raised { self.clone() } else { Self::default() }
+    }
+
+    /// Whether there is nothing to remember.
+    pub(crate) fn is_idle(&self) -> bool {
+        !self.raised && !self.active
+    }
+}

@@ -1,0 +1,106 @@
+//! One event as the state machines see it, and what is made of it at most once.
+//!
+//! Not the matcher's view. Invariant: the copy for evidence is made only when something matched, and shared by
+//! all rules that keep it.
+
+use std::cell::OnceCell;
+use std::sync::Arc;
+
+use sitewarden_core::finding::EvidenceEvent;
+use sitewarden_core::{AssetRef, Timestamp, Value};
+
+use crate::explain::cut;
+use crate::fields::Fields;
+use crate::limits::KEY_BYTES;
+use crate::rule::parse::fingerprint;
+
+/// One event under judgement.
+pub(crate) struct View<'a> {
+    pub(crate) fields: Fields<'a>,
+    /// Event time, already checked against the box's clock.
+    pub(crate) time: Timestamp,
+    pub(crate) asset: Option<AssetRef>,
+    kept: OnceCell<Arc<EvidenceEvent>>,
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn new(fields: &'a [(Arc<str>, Value)], time: Timestamp, asset: Option<AssetRef>) -> Self {
+        Self { fields: Fields(fields), time, asset, kept: OnceCell::new() }
+    }
+
+    /// The event as evidence.
+    pub(crate) fn kept(&self) -> Arc<EvidenceEvent> {
+        let make = || {
+            let fields = self.fields.0.iter().map(|(key, value)| (key.to_string(), json(value, 0))).collect();
+            Arc::new(EvidenceEvent { time: self.time, fields: serde_json::Value::Object(fields) })
+        };
+        self.kept.get_or_init(make).clone()
+    }
+
+    /// The key of these fields, `None` when the event lacks one of them.
+    pub(crate) fn key(&self, names: &[Arc<str>]) -> Option<Arc<str>> {
+        let mut key = String::new();
+        for (index, name) in names.iter().enumerate() {
+            if index > 0 {
+                key.push(SEPARATOR);
+            }
+            key.push_str(&self.fields.text(name)?);
+        }
+        Some(bounded(key))
+    }
+}
+
+/// Stands between the values of a key; control characters do not occur in names of assets.
+pub(crate) const SEPARATOR: char = '\u{1f}';
+
+/// Cuts a key that is too long and marks it by the hash of the whole, so that two of them stay apart.
+pub(crate) fn bounded(key: String) -> Arc<str> {
+    if key.len() <= KEY_BYTES {
+        return Arc::from(key);
+    }
+    let mut end = KEY_BYTES - 17;
+    while !key.is_char_boundary(end) {
+        end -= 1;
+    }
+    let head = key.get(..end).unwrap_or_default();
+    Arc::from(format!("{head}#{:016x}", fingerprint(&key)))
+}
+
+fn json(value: &Value, depth: usize) -> serde_json::Value {
+    use serde_json::Value as Json;
+    if depth > sitewarden_core::limits::VALUE_DEPTH {
+        return Json::Null;
+    }
+    match value {
+        Value::Null => Json::Null,
+        Value::Bool(flag) => Json::Bool(*flag),
+        Value::Int(whole) => Json::from(*whole),
+        Value::Float(fraction) => Json::from(*fraction),
+        Value::Text(text) => Json::from(cut(text)),
+        Value::List(items) => Json::Array(items.iter().map(|item| json(item, depth + 1)).collect()),
+        Value::Map(map) => {
+            Json::Object(map.iter().map(|(key, item)| (key.to_string(), json(item, depth + 1))).collect())
+        }
+    }
+}
+
+/// A JSON value as an event's value, to a bounded depth.
+pub(crate) fn value_of(json: &serde_json::Value, depth: usize) -> Value {
+    use serde_json::Value as Json;
+    if depth > sitewarden_core::limits::VALUE_DEPTH {
+        return Value::Null;
+    }
+    match json {
+        Json::Null => Value::Null,
+        Json::Bool(flag) => Value::Bool(*flag),
+        Json::Number(number) => match number.as_i64() {
+            Some(whole) => Value::Int(whole),
+            None => number.as_f64().filter(|n| n.is_finite()).map_or(Value::Null, Value::Float),
+        },
+        Json::String(text) => Value::from(text.as_str()),
+        Json::Array(items) => Value::List(items.iter().map(|item| value_of(item, depth + 1)).collect()),
+        Json::Object(map) => {
+            Value::Map(map.iter().map(|(k, v)| (Arc::from(k.as_str()), value_of(v, depth + 1))).collect())
+        }
+    }
+}

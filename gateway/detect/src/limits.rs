@@ -1,0 +1,70 @@
+//! Bounds of the rule engine, in one place.
+//!
+//! Not the bounds of an event's own shape (those stand in `sitewarden_core::limits`). Every bound that can be
+//! hit at run time is counted in [`crate::Stats`] or told as a [`crate::RuleError`].
+
+/// Longest rule file in bytes; the largest public rule file has 40 kB.
+pub const RULE_FILE_BYTES: usize = 1_048_576;
+
+/// Most YAML nodes of one document, aliases expanded: what stops "billion laughs". The largest public rule has
+/// under 3,000.
+pub const YAML_NODES: usize = 50_000;
+
+/// Deepest nesting of a rule document. Public rules stay below 10.
+pub const YAML_DEPTH: usize = 32;
+
+/// Most documents in one rule file.
+pub const YAML_DOCUMENTS: usize = 1_024;
+
+/// Most rules in one set; 100 times the goal of 1,000 would not fit the memory of the box.
+pub const RULES: usize = 20_000;
+
+/// Most comparisons in one rule. The largest public rule has about 1,500.
+pub const RULE_ATOMS: usize = 8_192;
+
+/// Deepest nesting of parentheses and `not` in a condition.
+pub const CONDITION_DEPTH: usize = 32;
+
+/// Longest condition in bytes.
+pub const CONDITION_BYTES: usize = 8_192;
+
+/// Largest compiled regular expression in bytes. The engine is linear in time; this bounds its memory.
+pub const REGEX_BYTES: usize = 1_048_576;
+
+/// Memory of one regular expression's lazy automaton in bytes.
+pub const REGEX_CACHE_BYTES: usize = 1_048_576;
+
+/// Most wildcards in one value; each costs one more search over the text.
+pub const WILDCARDS: usize = 64;
+
+/// Most JSON nesting that is looked into; what lies deeper is skipped, not matched.
+pub const JSON_DEPTH: usize = 64;
+
+/// Most values of one field that an event may carry (through lists); further ones are not looked at.
+pub const FIELD_VALUES: usize = 1_024;
+
+/// Most keys (groups) that one rule remembers; the oldest sixteenth is evicted and counted.
+pub const KEYS_PER_RULE: usize = 10_000;
+
+/// Longest key in bytes; a longer one is cut and ends in a hash of the whole.
+pub const KEY_BYTES: usize = 256;
+
+/// Most events that a window remembers for one key.
+pub const WINDOW_EVENTS: usize = 4_096;
+
+/// Events that a window keeps whole as evidence; as many as one finding shows.
+pub const WINDOW_EVIDENCE: usize = sitewarden_core::limits::EVIDENCE_EVENTS;
+
+/// How far behind the newest event of its key an event may be and still count as merely late, in seconds.
+/// Beyond it the sender's clock was set back, and the key starts again from the new time.
+pub const LATE_SECONDS: u64 = 300;
+
+/// The longest step between two events that counts as held time when the rule gives no `max-gap`, in seconds.
+/// It keeps a sender whose clock jumps from 1970 to today from having "held" for decades.
+pub const STEP_SECONDS: u64 = 86_400;
+
+/// How far ahead of the box's clock an event's own time may lie before the box's time is taken, in seconds.
+pub const AHEAD_SECONDS: u64 = 3_600;
+
+/// Largest snapshot that is read, in bytes: 1,000 rules x 10,000 keys at 100 bytes, four times over.
+pub const SNAPSHOT_BYTES: usize = 4 << 30;

@@ -1,0 +1,173 @@
+//! `sitewarden rules match`: rules and events of strangers, and which rule matched which event.
+//!
+//! No files and no clock: the caller reads the files and passes a stopwatch. Each event is one line of JSON and is
+//! judged on its own text; its `product`, `category` and `service` say where it belongs. Invariant: event numbers
+//! count lines from 1, so that they can be looked up.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use sitewarden_core::{FindingDraft, LogSource, Monotonic, Now, Timestamp};
+
+use crate::engine::{Engine, Limits};
+use crate::error::RuleError;
+use crate::set::RuleSet;
+
+/// What came of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// How many rules are in force.
+    pub rules: usize,
+    /// How many events were judged.
+    pub events: usize,
+    /// Each match in order.
+    pub matches: Vec<Match>,
+    /// What did not load and why.
+    pub errors: Vec<Failed>,
+    /// Microseconds per event, the median of the repetitions.
+    pub us_per_event: f64,
+    /// Lines that were not JSON objects.
+    pub malformed: u64,
+}
+
+/// One match.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Match {
+    /// The event's line, from 1.
+    pub event: usize,
+    /// The rule's id.
+    pub rule: Arc<str>,
+    /// Whether it is the end of a finding.
+    pub cleared: bool,
+}
+
+/// One rule that did not load.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Failed {
+    /// The file.
+    pub file: Arc<str>,
+    /// Line, from 1.
+    pub line: u32,
+    /// Column, from 1.
+    pub column: u32,
+    /// What is wrong and what would be right.
+    pub reason: String,
+}
+
+impl From<RuleError> for Failed {
+    fn from(error: RuleError) -> Self {
+        let hint = if error.hint.is_empty() { String::new() } else { format!("; {}", error.hint) };
+        Self { file: error.file, line: error.line, column: error.column, reason: error.message + &hint }
+    }
+}
+
+/// Judges every line of `events`, `repeat` times (at least once); `elapsed` tells the time since any fixed moment.
+pub fn run<N: AsRef<str>, T: AsRef<str>>(
+    files: &[(N, T)],
+    events: &[u8],
+    repeat: usize,
+    elapsed: &mut dyn FnMut() -> Duration,
+) -> Report {
+    let (set, errors) = RuleSet::load(files);
+    let set = Arc::new(set);
+    let lines: Vec<Line<'_>> = events
+        .split(|byte| *byte == b'\n')
+        .enumerate()
+        .filter(|(_, bytes)| !bytes.trim_ascii().is_empty())
+        .map(|(index, bytes)| Line::read(index + 1, bytes))
+        .collect();
+    let mut matches = Vec::new();
+    let mut spans = Vec::new();
+    let mut malformed = 0;
+    for round in 0..repeat.max(1) {
+        let mut engine = Engine::new(set.clone(), Limits::default());
+        let mut out: Vec<FindingDraft> = Vec::new();
+        let mut taken = Duration::ZERO;
+        for line in &lines {
+            let now = Now { wall: line.time, mono: Monotonic::from_micros(line.time.micros().max(0).cast_unsigned()) };
+            let start = elapsed();
+            engine.handle_json(&line.source, line.bytes, line.time, now, &mut out);
+            taken += elapsed().saturating_sub(start);
+            if round == 0 {
+                let found = |draft: &FindingDraft| Match {
+                    event: line.number,
+                    rule: draft.rule_id.clone(),
+                    cleared: draft.cleared,
+                };
+                matches.extend(out.iter().map(found));
+            }
+            out.clear();
+        }
+        malformed = engine.stats().malformed;
+        spans.push(taken);
+    }
+    spans.sort_unstable();
+    let median = spans.get(spans.len() / 2).copied().unwrap_or_default();
+    #[expect(clippy::cast_precision_loss, reason = "a count of events, far below 2^53")]
+    let us_per_event = median.as_secs_f64() * 1e6 / lines.len().max(1) as f64;
+    Report {
+        rules: set.len(),
+        events: lines.len(),
+        matches,
+        errors: errors.into_iter().map(Failed::from).collect(),
+        us_per_event,
+        malformed,
+    }
+}
+
+/// One event with what routes it.
+struct Line<'a> {
+    number: usize,
+    bytes: &'a [u8],
+    source: LogSource,
+    time: Timestamp,
+}
+
+/// Fields that carry an event's time, the first that is there.
+const TIME_FIELDS: [&str; 6] = ["@timestamp", "timestamp", "time", "SystemTime", "UtcTime", "ts"];
+
+impl<'a> Line<'a> {
+    fn read(number: usize, bytes: &'a [u8]) -> Self {
+        let json: serde_json::Value = serde_json::from_slice(bytes).unwrap_or_default();
+        let part = |key: &str| json.get(key).and_then(|value| value.as_str()).map(Arc::from);
+        let source = LogSource { product: part("product"), category: part("category"), service: part("service") };
+        let time = TIME_FIELDS.iter().find_map(|key| time_of(json.get(*key)?));
+        Self { number, bytes, source, time: time.unwrap_or_default() }
+    }
+}
+
+fn time_of(value: &serde_json::Value) -> Option<Timestamp> {
+    if let Some(seconds) = value.as_f64() {
+        #[expect(clippy::cast_possible_truncation, reason = "a float cast saturates; an absurd time stays absurd")]
+        return Some(Timestamp::from_micros((seconds * 1e6) as i64));
+    }
+    let text = value.as_str()?;
+    Timestamp::parse_rfc3339(text).or_else(|| Timestamp::parse_rfc3339(&format!("{}Z", text.replacen(' ', "T", 1))))
+}
+
+impl Report {
+    /// The report for people.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for found in &self.matches {
+            let end = if found.cleared { " (ended)" } else { "" };
+            let _ = writeln!(text, "event {}: {}{end}", found.event, found.rule);
+        }
+        for failed in &self.errors {
+            let _ = writeln!(text, "{}:{}:{}: {}", failed.file, failed.line, failed.column, failed.reason);
+        }
+        let _ = writeln!(
+            text,
+            "{} rules, {} did not load, {} events, {} matches, {:.3} us per event",
+            self.rules,
+            self.errors.len(),
+            self.events,
+            self.matches.len(),
+            self.us_per_event
+        );
+        text
+    }
+}
