@@ -134,7 +134,7 @@ fn view(value: query::Value) -> ReadingView {
     ReadingView {
         time: point.time,
         received: point.received,
-        value: point.value,
+        value: point.value.into(),
         unit,
         time_source: point.time_source,
     }
