@@ -283,3 +283,6 @@ fn install_hooks(
     }))
     .doing("watching the WAL")
 }
+
+#[cfg(test)]
+mod tests;
