@@ -1,0 +1,221 @@
+//! Reading findings: lists with filters, details, counts.
+//!
+//! Everything takes a read-only connection. Invariant: a list is ordered by (last_seen, id), newest first, and a
+//! page begins after a key, so that nothing is skipped or repeated when new findings come.
+
+use std::collections::HashMap;
+
+use rusqlite::types::ToSqlOutput;
+use rusqlite::{Connection, ToSql, params};
+use serde::Serialize;
+use sitewarden_core::{AssetRef, FindingStatus, Severity, Timestamp};
+use sitewarden_http::Id;
+use sitewarden_store::SqlContext;
+
+use crate::error::FindingError;
+use crate::evidence;
+use crate::rows::{self, COLUMNS, severity_number, severity_of};
+use crate::view::{DetailView, EvidenceView, FindingView, HistoryView};
+
+/// Which findings are asked for; empty means all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// One of these statuses.
+    pub status: Vec<FindingStatus>,
+    /// One of these severities.
+    pub severity: Vec<Severity>,
+    /// About this asset.
+    pub device: Option<String>,
+    /// Raised by this rule.
+    pub rule: Option<String>,
+    /// Text in title, summary or asset name, in any case (of ASCII letters).
+    pub text: Option<String>,
+}
+
+/// Findings that are not closed, by severity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Critical.
+    pub critical: u64,
+    /// High.
+    pub high: u64,
+    /// Medium.
+    pub medium: u64,
+    /// Low.
+    pub low: u64,
+    /// Info.
+    pub info: u64,
+}
+
+/// Up to `limit` findings after a key, newest first.
+///
+/// # Errors
+/// [`FindingError::Store`], [`FindingError::BadRow`].
+pub fn list(
+    conn: &Connection,
+    filter: &Filter,
+    after: Option<(Timestamp, u64)>,
+    limit: usize,
+) -> Result<Vec<FindingView>, FindingError> {
+    let mut query = Query::new();
+    query.add_any("status", filter.status.iter().map(|status| Value::Text(status.as_str().to_owned())));
+    query.add_any("severity", filter.severity.iter().map(|severity| Value::Number(severity_number(*severity))));
+    query.add_any("asset", filter.device.iter().cloned().map(Value::Text));
+    query.add_any("rule_id", filter.rule.iter().cloned().map(Value::Text));
+    if let Some(text) = filter.text.as_deref().filter(|text| !text.is_empty()) {
+        let place = query.bind(Value::Text(text.to_owned()));
+        query.conditions.push(format!(
+            "(instr(lower(title), lower({place})) OR instr(lower(summary), lower({place})) OR instr(lower(asset_name), lower({place})))"
+        ));
+    }
+    if let Some((time, id)) = after {
+        let time = query.bind(Value::Number(time.micros()));
+        let id = query.bind(Value::Number(i64::try_from(id).unwrap_or(i64::MAX)));
+        query.conditions.push(format!("(last_seen, id) < ({time}, {id})"));
+    }
+    let limit = query.bind(Value::Number(i64::try_from(limit).unwrap_or(i64::MAX)));
+    let sql = format!(
+        "SELECT {COLUMNS} FROM finding WHERE {} ORDER BY last_seen DESC, id DESC LIMIT {limit}",
+        query.conditions.join(" AND ")
+    );
+    let mut statement = conn.prepare_cached(&sql).doing("preparing a list of findings")?;
+    let found = statement
+        .query_map(rusqlite::params_from_iter(&query.values), rows::from_row)
+        .doing("listing findings")?;
+    found.map(|row| row.doing("listing findings")?.map(FindingView::from)).collect()
+}
+
+/// One finding as in the list.
+///
+/// # Errors
+/// [`FindingError::NotFound`] and the others.
+pub fn get(conn: &Connection, id: u64) -> Result<FindingView, FindingError> {
+    rows::by_id(conn, id).map(FindingView::from)
+}
+
+/// One finding with evidence and history.
+///
+/// # Errors
+/// [`FindingError::NotFound`] and the others.
+pub fn detail(conn: &Connection, id: u64) -> Result<DetailView, FindingError> {
+    let finding = rows::by_id(conn, id)?;
+    let [first, latest] = evidence::get(conn, id)?;
+    let first_differs = first != latest;
+    Ok(DetailView {
+        techniques: finding.techniques.clone(),
+        evidence: latest.map(EvidenceView::from).unwrap_or_default(),
+        first_evidence: first.filter(|_| first_differs).map(EvidenceView::from),
+        history: history(conn, id)?,
+        log_seq: Id(finding.log_seq),
+        finding: finding.into(),
+    })
+}
+
+fn history(conn: &Connection, id: u64) -> Result<Vec<HistoryView>, FindingError> {
+    let mut statement = conn
+        .prepare_cached(
+            "SELECT time, actor, kind, note, log_seq FROM finding_history WHERE finding_id = ?1 ORDER BY log_seq DESC",
+        )
+        .doing("preparing a finding's history")?;
+    let lines = statement
+        .query_map(params![id], |row| {
+            Ok(HistoryView {
+                time: Timestamp::from_micros(row.get(0)?),
+                actor: row.get(1)?,
+                kind: row.get(2)?,
+                note: row.get(3)?,
+                log_seq: Id(row.get(4)?),
+            })
+        })
+        .doing("reading a finding's history")?;
+    Ok(lines.collect::<Result<_, _>>().doing("reading a finding's history")?)
+}
+
+/// Findings that are not closed, by severity; for the overview.
+///
+/// # Errors
+/// [`FindingError::Store`].
+pub fn counts(conn: &Connection) -> Result<Counts, FindingError> {
+    let mut statement = conn
+        .prepare_cached("SELECT severity, count(*) FROM finding WHERE status <> 'closed' GROUP BY severity")
+        .doing("preparing the counts of findings")?;
+    let mut found = statement.query([]).doing("counting findings")?;
+    let mut counts = Counts::default();
+    while let Some(row) = found.next().doing("counting findings")? {
+        let severity: i64 = row.get(0).doing("counting findings")?;
+        let count: u64 = row.get(1).doing("counting findings")?;
+        match severity_of(severity) {
+            Some(Severity::Critical) => counts.critical = count,
+            Some(Severity::High) => counts.high = count,
+            Some(Severity::Medium) => counts.medium = count,
+            Some(Severity::Low) => counts.low = count,
+            Some(Severity::Info) => counts.info = count,
+            None => {}
+        }
+    }
+    Ok(counts)
+}
+
+/// How many findings of each of these assets are not closed, and the worst severity; assets without one are left out.
+///
+/// # Errors
+/// [`FindingError::Store`].
+pub fn open_by_asset(
+    conn: &Connection,
+    assets: &[AssetRef],
+) -> Result<HashMap<AssetRef, (u64, Severity)>, FindingError> {
+    let mut statement = conn
+        .prepare_cached("SELECT count(*), max(severity) FROM finding WHERE asset = ?1 AND status <> 'closed'")
+        .doing("preparing the findings of an asset")?;
+    let mut open = HashMap::new();
+    for asset in assets {
+        let (count, worst): (u64, Option<i64>) = statement
+            .query_row([asset.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+            .doing("counting the findings of an asset")?;
+        if let Some(worst) = worst.and_then(severity_of) {
+            open.insert(asset.clone(), (count, worst));
+        }
+    }
+    Ok(open)
+}
+
+/// A value to bind.
+enum Value {
+    Text(String),
+    Number(i64),
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        match self {
+            Self::Text(text) => text.to_sql(),
+            Self::Number(number) => number.to_sql(),
+        }
+    }
+}
+
+/// Conditions with their bound values; texts of clients never become SQL.
+struct Query {
+    conditions: Vec<String>,
+    values: Vec<Value>,
+}
+
+impl Query {
+    fn new() -> Self {
+        Self { conditions: vec!["1".to_owned()], values: Vec::new() }
+    }
+
+    /// Binds a value and gives its placeholder.
+    fn bind(&mut self, value: Value) -> String {
+        self.values.push(value);
+        format!("?{}", self.values.len())
+    }
+
+    /// The column is one of the values; no condition when there is none.
+    fn add_any(&mut self, column: &str, values: impl Iterator<Item = Value>) {
+        let places: Vec<String> = values.map(|value| self.bind(value)).collect();
+        if !places.is_empty() {
+            self.conditions.push(format!("{column} IN ({})", places.join(", ")));
+        }
+    }
+}
