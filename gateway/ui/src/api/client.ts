@@ -1,0 +1,98 @@
+// The one place that speaks HTTP to the box. Every failure becomes an ApiFailure that says what happened;
+// nothing is retried here, because only the caller knows whether a second try is harmless.
+
+import type { Problem } from './types';
+
+/** Longest wait for one answer; a box that is silent for longer is treated as unreachable. */
+export const ANSWER_TIMEOUT_MS = 10_000;
+
+export const BASE = '/api/v1';
+
+export class ApiFailure extends Error {
+  /** HTTP status; 0 when the box gave no answer at all. */
+  readonly status: number;
+  readonly problem: Problem;
+  /** Seconds to wait before the next try, when the box named them. */
+  readonly retryAfter: number | null;
+
+  constructor(problem: Problem, retryAfter: number | null = null) {
+    super(problem.detail ?? problem.title);
+    this.status = problem.status;
+    this.problem = problem;
+    this.retryAfter = retryAfter;
+  }
+
+  get unreachable(): boolean {
+    return this.status === 0;
+  }
+}
+
+type Query = Record<string, string | number | null | undefined>;
+
+/** Called with true after each answer and with false when there was none. */
+let onContact: (reached: boolean) => void = () => undefined;
+/** Called when the box says that nobody is signed in. */
+let onSignedOut: () => void = () => undefined;
+
+export function observe(handlers: { contact: (reached: boolean) => void; signedOut: () => void }): void {
+  onContact = handlers.contact;
+  onSignedOut = handlers.signedOut;
+}
+
+export function address(path: string, query: Query = {}): string {
+  const search = new URLSearchParams();
+  for (const [key, value] of Object.entries(query)) {
+    if (value !== null && value !== undefined && value !== '') search.set(key, String(value));
+  }
+  const text = search.toString();
+  return `${BASE}${path}${text ? `?${text}` : ''}`;
+}
+
+async function problemOf(response: Response): Promise<Problem> {
+  try {
+    const body = (await response.json()) as Partial<Problem>;
+    if (typeof body.title === 'string') return { ...body, title: body.title, status: response.status };
+  } catch {
+    // not JSON: a proxy or a half answer; the status alone must do
+  }
+  return { title: response.statusText || `HTTP ${response.status}`, status: response.status };
+}
+
+async function send<T>(method: string, path: string, body?: unknown, query?: Query): Promise<T> {
+  const init: RequestInit = {
+    method,
+    credentials: 'same-origin',
+    cache: 'no-store',
+    signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
+    headers: {
+      accept: 'application/json',
+      ...(method === 'GET' ? {} : { 'x-sitewarden': '1' }),
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    },
+  };
+  if (body !== undefined) init.body = JSON.stringify(body);
+  let response: Response;
+  try {
+    response = await fetch(address(path, query), init);
+  } catch {
+    onContact(false);
+    throw new ApiFailure({ title: 'No answer from the box', status: 0 });
+  }
+  onContact(true);
+  if (!response.ok) {
+    const problem = await problemOf(response);
+    if (response.status === 401 && path !== '/session') onSignedOut();
+    const wait = Number(response.headers.get('retry-after'));
+    throw new ApiFailure(problem, Number.isFinite(wait) && wait > 0 ? wait : null);
+  }
+  if (response.status === 204) return undefined as T;
+  const text = await response.text();
+  return (text ? JSON.parse(text) : undefined) as T;
+}
+
+export const http = {
+  get: <T>(path: string, query?: Query) => send<T>('GET', path, undefined, query),
+  post: <T>(path: string, body: unknown = {}) => send<T>('POST', path, body),
+  patch: <T>(path: string, body: unknown) => send<T>('PATCH', path, body),
+  delete: <T>(path: string) => send<T>('DELETE', path),
+};

@@ -1,0 +1,190 @@
+// What the page knows of the box at any moment: the overview, whether the box answers, the live feed, latest values.
+// One instance for all pages; it starts when somebody is signed in and stops when nobody is.
+
+import { api, ApiFailure, address } from '../api';
+import { observe } from '../api/client';
+import type { Device, Latest, MetricValue, Overview } from '../api/types';
+import { clock } from './clock.svelte';
+import { Feed, type FeedEvent, type FeedKind } from './feed';
+import { parse } from './time';
+
+/** How often the overview is asked for beside the feed; it is the page's heartbeat. */
+export const HEARTBEAT_MS = 15_000;
+/** While the box does not answer. */
+const PROBE_MS = 5_000;
+/** Latest values are shown at most this often, however fast they come. */
+const LATEST_FLUSH_MS = 250;
+/** Devices whose latest values are kept between two loads; the list itself is bounded by its page. */
+const LATEST_KEPT = 2_000;
+
+interface LatestEvent {
+  device: string;
+  metric: string;
+  value: MetricValue;
+  time: string;
+}
+
+function isLatest(data: unknown): data is LatestEvent {
+  const event = data as Partial<LatestEvent> | null;
+  return !!event && typeof event.device === 'string' && typeof event.metric === 'string' && typeof event.time === 'string';
+}
+
+type Listener = (event: FeedEvent) => void;
+
+class Box {
+  overview = $state.raw<Overview | null>(null);
+  failure = $state.raw<ApiFailure | null>(null);
+  /** Since when there was no answer; null while there is one. */
+  lostSince = $state<number | null>(null);
+  tries = $state(0);
+  nextTryAt = $state<number | null>(null);
+  feedOpen = $state(true);
+  feedLostSince = $state<number | null>(null);
+  latest = $state.raw(new Map<string, LatestEvent>());
+
+  #lastAnswer = Date.now();
+  #pending = new Map<string, LatestEvent>();
+  #flush: ReturnType<typeof setTimeout> | null = null;
+  #timer: ReturnType<typeof setTimeout> | null = null;
+  #listeners = new Map<Listener, readonly FeedKind[]>();
+  #running = false;
+  #feed = new Feed({
+    connect: () => new EventSource(address('/events')),
+    later: (ms, task) => {
+      const timer = setTimeout(task, ms);
+      return () => clearTimeout(timer);
+    },
+    event: (event) => this.#take(event),
+    state: (open) => this.#feedState(open),
+  });
+
+  start(): void {
+    if (this.#running) return;
+    this.#running = true;
+    this.#feed.start();
+    void this.refresh();
+    document.addEventListener('visibilitychange', this.#wake);
+  }
+
+  stop(): void {
+    this.#running = false;
+    this.#feed.stop();
+    if (this.#timer) clearTimeout(this.#timer);
+    this.overview = null;
+    this.latest = new Map();
+    document.removeEventListener('visibilitychange', this.#wake);
+  }
+
+  /** Each answer and each missing answer of the API passes here. */
+  contact(reached: boolean): void {
+    if (reached) {
+      const back = this.lostSince !== null;
+      this.#lastAnswer = Date.now();
+      this.lostSince = null;
+      this.tries = 0;
+      this.nextTryAt = null;
+      if (back) {
+        this.#feed.retry();
+        this.#tell({ kind: 'reset', id: '', data: null });
+      }
+      return;
+    }
+    this.lostSince ??= this.#lastAnswer;
+  }
+
+  async refresh(): Promise<void> {
+    if (this.#timer) clearTimeout(this.#timer);
+    try {
+      const overview = await api.overview();
+      this.overview = overview;
+      this.failure = null;
+      const time = parse(overview.box.time);
+      if (time !== null) clock.learn(time);
+    } catch (failure) {
+      if (!(failure instanceof ApiFailure)) throw failure;
+      this.failure = failure;
+      if (failure.unreachable) this.tries += 1;
+    }
+    if (!this.#running) return;
+    const wait = this.lostSince === null ? HEARTBEAT_MS : PROBE_MS;
+    this.nextTryAt = this.lostSince === null ? null : Date.now() + wait;
+    this.#timer = setTimeout(() => void this.refresh(), wait);
+  }
+
+  tryNow(): void {
+    this.#feed.retry();
+    void this.refresh();
+  }
+
+  /** Calls back at each event of these kinds, and at "reset"; returns how to stop. */
+  on(kinds: readonly FeedKind[], listener: Listener): () => void {
+    this.#listeners.set(listener, kinds);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** The device with values that arrived after it was loaded. */
+  current<T extends Device>(device: T): T {
+    let seen = parse(device.last_seen) ?? 0;
+    let changed = false;
+    const merged: Latest[] = device.latest.map((known) => {
+      const newer = this.latest.get(`${device.id}\n${known.metric}`);
+      const at = parse(newer?.time);
+      if (!newer || at === null || at <= (parse(known.time) ?? 0)) return known;
+      changed = true;
+      seen = Math.max(seen, at);
+      return { ...known, value: newer.value, time: newer.time };
+    });
+    if (!changed) return device;
+    const reports = device.freshness === 'offline' || device.freshness === 'never';
+    return {
+      ...device,
+      latest: merged,
+      last_seen: new Date(seen).toISOString(),
+      freshness: reports ? 'live' : device.freshness,
+    };
+  }
+
+  #wake = (): void => {
+    if (document.visibilityState === 'visible') this.tryNow();
+  };
+
+  #feedState(open: boolean): void {
+    this.feedOpen = open;
+    if (open) {
+      this.feedLostSince = null;
+      return;
+    }
+    this.feedLostSince ??= Date.now();
+    void this.refresh();
+  }
+
+  #take(event: FeedEvent): void {
+    if (event.kind === 'latest') {
+      if (!isLatest(event.data)) return;
+      this.#pending.set(`${event.data.device}\n${event.data.metric}`, event.data);
+      this.#flush ??= setTimeout(() => this.#show(), LATEST_FLUSH_MS);
+    }
+    this.#tell(event);
+  }
+
+  #show(): void {
+    this.#flush = null;
+    const next = new Map(this.latest);
+    for (const [key, value] of this.#pending) next.set(key, value);
+    this.#pending.clear();
+    while (next.size > LATEST_KEPT) next.delete(next.keys().next().value ?? '');
+    this.latest = next;
+  }
+
+  #tell(event: FeedEvent): void {
+    for (const [listener, kinds] of this.#listeners) {
+      if (event.kind === 'reset' || kinds.includes(event.kind)) listener(event);
+    }
+  }
+}
+
+export const box = new Box();
+
+export function watchContact(signedOut: () => void): void {
+  observe({ contact: (reached) => box.contact(reached), signedOut });
+}
