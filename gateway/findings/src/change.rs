@@ -134,7 +134,10 @@ fn required(reason: &str) -> Result<&str, FindingError> {
 /// [`FindingError::Store`].
 pub fn rename_asset(tx: &Tx<'_>, asset: &AssetRef, name: &str) -> Result<(), FindingError> {
     tx.sql()
-        .execute("UPDATE finding SET asset_name = ?2 WHERE asset = ?1", [asset.as_str(), cut(name, TEXT_BYTES)])
+        .execute(
+            "UPDATE finding SET asset_name = ?2 WHERE asset = ?1",
+            [asset.as_str(), cut(name, TEXT_BYTES)],
+        )
         .doing("renaming the asset of findings")?;
     Ok(())
 }

@@ -71,8 +71,11 @@ pub(crate) fn get(conn: &rusqlite::Connection, id: u64) -> Result<[Option<Eviden
     while let Some(row) = rows.next().doing("reading evidence")? {
         let part: String = row.get(0).doing("reading evidence")?;
         let body: String = row.get(1).doing("reading evidence")?;
-        let evidence = serde_json::from_str(&body)
-            .map_err(|error| FindingError::BadRow { id, column: "evidence", value: error.to_string() })?;
+        let evidence = serde_json::from_str(&body).map_err(|error| FindingError::BadRow {
+            id,
+            column: "evidence",
+            value: error.to_string(),
+        })?;
         let [first, latest] = &mut found;
         *(if part == Part::First.as_str() { first } else { latest }) = Some(evidence);
     }
@@ -118,7 +121,8 @@ mod tests {
             window: None,
         };
         assert!(bounded(&evidence).1.len() <= EVIDENCE_BYTES);
-        let (kept, _) = bounded(&Evidence { events: vec![event(&huge), event("small")], ..Evidence::default() });
+        let (kept, _) =
+            bounded(&Evidence { events: vec![event(&huge), event("small")], ..Evidence::default() });
         assert_eq!(kept.events, [event("small")]);
     }
 }

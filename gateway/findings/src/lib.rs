@@ -20,10 +20,13 @@ pub use error::FindingError;
 pub use raise::{About, Outcome, Raised, raise};
 pub use read::{Counts, Filter, counts, detail, get, list, open_by_asset};
 pub use routes::{Deps, routes};
-pub use view::{AtomView, DetailView, EvidenceView, EventView, FindingView, HistoryView, WindowView};
+pub use view::{AtomView, DetailView, EventView, EvidenceView, FindingView, HistoryView, WindowView};
 
 use sitewarden_store::Migrations;
 
 /// Tables of this slice.
 pub const MIGRATIONS: Migrations =
     Migrations { slice: "findings", steps: &[(1, "finding", include_str!("migrations/001_finding.sql"))] };
+
+#[cfg(test)]
+mod tests;

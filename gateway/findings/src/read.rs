@@ -59,7 +59,10 @@ pub fn list(
 ) -> Result<Vec<FindingView>, FindingError> {
     let mut query = Query::new();
     query.add_any("status", filter.status.iter().map(|status| Value::Text(status.as_str().to_owned())));
-    query.add_any("severity", filter.severity.iter().map(|severity| Value::Number(severity_number(*severity))));
+    query.add_any(
+        "severity",
+        filter.severity.iter().map(|severity| Value::Number(severity_number(*severity))),
+    );
     query.add_any("asset", filter.device.iter().cloned().map(Value::Text));
     query.add_any("rule_id", filter.rule.iter().cloned().map(Value::Text));
     if let Some(text) = filter.text.as_deref().filter(|text| !text.is_empty()) {

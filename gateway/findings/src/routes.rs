@@ -61,7 +61,10 @@ impl FindingQuery {
     fn filter(self) -> Result<Filter, ApiError> {
         let too_long = self.q.as_ref().is_some_and(|text| text.chars().count() > QUERY_CHARS);
         if too_long {
-            return Err(ApiError::bad_request("bad-query", format!("q is longer than {QUERY_CHARS} characters.")));
+            return Err(ApiError::bad_request(
+                "bad-query",
+                format!("q is longer than {QUERY_CHARS} characters."),
+            ));
         }
         Ok(Filter {
             status: parse_all("status", self.status.as_deref(), FindingStatus::parse)?,
@@ -77,7 +80,8 @@ fn parse_all<T>(name: &str, text: Option<&str>, parse: fn(&str) -> Option<T>) ->
     let words = text.unwrap_or_default().split(',').map(str::trim).filter(|word| !word.is_empty());
     words
         .map(|word| {
-            parse(word).ok_or_else(|| ApiError::bad_request("bad-query", format!("{name} has no value {word:?}.")))
+            parse(word)
+                .ok_or_else(|| ApiError::bad_request("bad-query", format!("{name} has no value {word:?}.")))
         })
         .collect()
 }

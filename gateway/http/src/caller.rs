@@ -100,7 +100,8 @@ mod tests {
     #[test]
     fn operators_learn_which_policy_refused_and_viewers_do_not() {
         let gate = Gate::new(Arc::new(NeverByPolicy));
-        let refuse = |role| caller(role).permit(&gate, Action::FindingClose, Resource::site()).expect_err("refused");
+        let refuse =
+            |role| caller(role).permit(&gate, Action::FindingClose, Resource::site()).expect_err("refused");
         assert_ne!(refuse(Role::Operator), refuse(Role::Viewer));
         assert!(format!("{:?}", refuse(Role::Operator)).contains("frozen"));
         assert!(!format!("{:?}", refuse(Role::Viewer)).contains("frozen"));

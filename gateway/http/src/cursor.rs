@@ -32,7 +32,10 @@ pub fn encode(list: &str, key: &impl Serialize) -> String {
 /// 400 `bad-cursor`.
 pub fn decode<K: DeserializeOwned>(list: &str, cursor: &str) -> Result<K, ApiError> {
     let bad = || {
-        ApiError::bad_request("bad-cursor", "The cursor is not one of this list. Begin again without a cursor.")
+        ApiError::bad_request(
+            "bad-cursor",
+            "The cursor is not one of this list. Begin again without a cursor.",
+        )
     };
     if cursor.len() > CURSOR_BYTES {
         return Err(bad());

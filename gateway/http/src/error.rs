@@ -135,7 +135,10 @@ impl ApiError {
             policies: if may_know { denied.policies.clone() } else { Vec::new() },
             ..Self::forbidden(
                 "policy-denied",
-                format!("You may not do this: {} on {}. {why} Nothing was changed.", denied.action, denied.resource),
+                format!(
+                    "You may not do this: {} on {}. {why} Nothing was changed.",
+                    denied.action, denied.resource
+                ),
             )
         }
     }
@@ -183,7 +186,10 @@ impl IntoResponse for ApiError {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(time) = self.retry_after {
             // Rounded up: a client that comes a moment too early would be refused again.
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(time.as_millis().div_ceil(1_000).max(1) as u64));
+            headers.insert(
+                header::RETRY_AFTER,
+                HeaderValue::from(time.as_millis().div_ceil(1_000).max(1) as u64),
+            );
         }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"sitewarden\""));
@@ -249,7 +255,8 @@ fn disk_full() -> ApiError {
 
 /// Documents every error answer of an operation in one line: `responses((status = 200, ..), Problem)`.
 impl utoipa::IntoResponses for Problem {
-    fn responses() -> std::collections::BTreeMap<String, utoipa::openapi::RefOr<utoipa::openapi::response::Response>> {
+    fn responses()
+    -> std::collections::BTreeMap<String, utoipa::openapi::RefOr<utoipa::openapi::response::Response>> {
         use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
         let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
         let response = ResponseBuilder::new()

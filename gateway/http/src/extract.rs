@@ -43,12 +43,18 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
                 "The body must be JSON: send Content-Type: application/json.",
             ));
         }
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => {
-                ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large; nothing was changed.")
-            }
-            _ => ApiError::bad_request("body-unreadable", "The body did not arrive in full; nothing was changed."),
-        })?;
+        let bytes =
+            Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => ApiError::new(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    "body-too-large",
+                    "The body is too large; nothing was changed.",
+                ),
+                _ => ApiError::bad_request(
+                    "body-unreadable",
+                    "The body did not arrive in full; nothing was changed.",
+                ),
+            })?;
         parse(&bytes).map(Self)
     }
 }
@@ -59,7 +65,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
 /// 400 for what is not JSON or too deep, 422 for JSON of another shape.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     if depth(bytes) > JSON_DEPTH {
-        return Err(ApiError::bad_request("json-too-deep", format!("The body is nested deeper than {JSON_DEPTH}.")));
+        return Err(ApiError::bad_request(
+            "json-too-deep",
+            format!("The body is nested deeper than {JSON_DEPTH}."),
+        ));
     }
     serde_json::from_slice(bytes).map_err(|error| {
         if error.is_data() {
@@ -102,8 +111,9 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let path = axum::extract::Path::<T>::from_request_parts(parts, state).await;
-        path.map(|axum::extract::Path(value)| Self(value))
-            .map_err(|rejection| ApiError::bad_request("bad-path", format!("The address does not fit: {rejection}")))
+        path.map(|axum::extract::Path(value)| Self(value)).map_err(|rejection| {
+            ApiError::bad_request("bad-path", format!("The address does not fit: {rejection}"))
+        })
     }
 }
 
@@ -141,7 +151,10 @@ mod tests {
 
     #[tokio::test]
     async fn each_kind_of_bad_body_has_its_own_answer() {
-        assert_eq!(take("application/json; charset=utf-8", r#"{"name":"a"}"#).await, Ok(Named { name: "a".into() }));
+        assert_eq!(
+            take("application/json; charset=utf-8", r#"{"name":"a"}"#).await,
+            Ok(Named { name: "a".into() })
+        );
         let cases = [
             ("text/plain", r#"{"name":"a"}"#, 415, "not-json"),
             ("application/json", "{", 400, "not-json"),

@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 /// A row's number; text in JSON and in paths.
@@ -33,7 +33,10 @@ impl<'de> Deserialize<'de> for Id {
         // SQLite's integers end at 2^63 - 1, so no row has a larger number.
         let number = text.parse::<u64>().ok().filter(|number| i64::try_from(*number).is_ok());
         let plain = text.bytes().all(|byte| byte.is_ascii_digit());
-        number.filter(|_| plain).map(Self).ok_or_else(|| serde::de::Error::custom("an id is a decimal number as text"))
+        number
+            .filter(|_| plain)
+            .map(Self)
+            .ok_or_else(|| serde::de::Error::custom("an id is a decimal number as text"))
     }
 }
 
@@ -51,9 +54,20 @@ mod tests {
 
     #[test]
     fn ids_are_text_and_nothing_else_is_an_id() {
-        assert_eq!(serde_json::to_string(&Id(9_007_199_254_740_993)).expect("written"), "\"9007199254740993\"");
+        assert_eq!(
+            serde_json::to_string(&Id(9_007_199_254_740_993)).expect("written"),
+            "\"9007199254740993\""
+        );
         assert_eq!(serde_json::from_str::<Id>("\"12\"").expect("read"), Id(12));
-        for text in ["12", "\"-1\"", "\"\"", "\"+1\"", "\"1.0\"", "\"99999999999999999999\"", "\"9223372036854775808\""] {
+        for text in [
+            "12",
+            "\"-1\"",
+            "\"\"",
+            "\"+1\"",
+            "\"1.0\"",
+            "\"99999999999999999999\"",
+            "\"9223372036854775808\"",
+        ] {
             assert!(serde_json::from_str::<Id>(text).is_err(), "{text}");
         }
     }

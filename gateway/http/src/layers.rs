@@ -29,7 +29,10 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { body_bytes: BODY_BYTES, request_ms: u64::try_from(REQUEST_TIME.as_millis()).unwrap_or(u64::MAX) }
+        Self {
+            body_bytes: BODY_BYTES,
+            request_ms: u64::try_from(REQUEST_TIME.as_millis()).unwrap_or(u64::MAX),
+        }
     }
 }
 
@@ -68,7 +71,11 @@ pub fn with_fallbacks(routes: Router) -> Router {
 
 /// 404 for a path of the API that does not exist.
 pub async fn unknown_path() -> ApiError {
-    ApiError::new(StatusCode::NOT_FOUND, "no-such-path", "The API has no such path. /api/v1/openapi.json lists all.")
+    ApiError::new(
+        StatusCode::NOT_FOUND,
+        "no-such-path",
+        "The API has no such path. /api/v1/openapi.json lists all.",
+    )
 }
 
 /// 405 for a method that a path does not have.

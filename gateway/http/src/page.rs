@@ -3,8 +3,8 @@
 //! Lists are walked by key, so that a row that appears meanwhile neither repeats nor hides another. Invariant: a page
 //! has at most the asked number of items, and `next` is null exactly at the end.
 
-use serde::{Deserialize, Serialize};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::cursor;
@@ -39,7 +39,10 @@ impl PageQuery {
     pub fn limit(&self) -> Result<usize, ApiError> {
         let limit = self.limit.unwrap_or(PAGE_DEFAULT);
         if limit == 0 || limit > PAGE_MAX {
-            return Err(ApiError::bad_request("bad-limit", format!("limit is {limit}; give 1 to {PAGE_MAX}.")));
+            return Err(ApiError::bad_request(
+                "bad-limit",
+                format!("limit is {limit}; give 1 to {PAGE_MAX}."),
+            ));
         }
         Ok(limit as usize)
     }

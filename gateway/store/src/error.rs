@@ -149,6 +149,9 @@ pub enum StoreError {
     /// There is no room on the disk.
     #[error("the disk of the state folder is full; free space on it, the box goes on by itself")]
     DiskFull,
+    /// SQLite rolled the group back by itself, after an input or output error.
+    #[error("the database rolled the whole group back after an error in one of its closures")]
+    RolledBack,
     /// A thread could not be started or has ended.
     #[error("the store's thread {0} is not running")]
     Thread(&'static str),

@@ -43,6 +43,13 @@ pub(crate) struct Writer {
     pub(crate) wal_pages: Arc<AtomicU64>,
 }
 
+/// Closures of one commit that ran: those to be committed, those already undone.
+#[derive(Default)]
+struct Group {
+    kept: Vec<Box<dyn Job>>,
+    undone: Vec<Box<dyn Job>>,
+}
+
 impl Writer {
     /// Runs until the queue is closed and empty.
     pub(crate) fn run(mut self) {
@@ -62,43 +69,43 @@ impl Writer {
         let before = self.log.borrow().clone();
         let space = self.guard.space(Instant::now());
         self.counters.reserve_only.store(u64::from(space == Space::ReserveOnly), Ordering::Relaxed);
-        let (kept, undone, outcome) = match execute(&self.conn, "BEGIN IMMEDIATE") {
-            Ok(()) => self.closures(first, space),
-            Err(error) => (vec![first], Vec::new(), Err(error)),
+        let mut group = Group::default();
+        let ran = match execute(&self.conn, "BEGIN IMMEDIATE") {
+            Ok(()) => self.closures(first, space, &mut group),
+            Err(error) => {
+                group.kept.push(first);
+                Err(error)
+            }
         };
-        let outcome = outcome.and_then(|()| self.commit(&before));
-        match outcome {
+        match ran.and_then(|()| self.commit(&before)) {
             Ok(()) => {
-                add(&self.counters.closures_kept, kept.len() as u64);
+                add(&self.counters.closures_kept, group.kept.len() as u64);
                 let size = self.log.borrow().frontier.size();
                 self.head.send_if_modified(|head| std::mem::replace(head, size) != size);
-                answer(kept, Ok(()));
+                answer(group.kept, Ok(()));
             }
-            Err(error) => self.lost(before, kept, &error),
+            Err(error) => self.lost(before, group.kept, &error),
         }
-        answer(undone, Ok(()));
+        answer(group.undone, Ok(()));
         self.checkpoint();
     }
 
     /// Runs the first closure and all that wait, until there is no more or the group's bound is reached.
-    fn closures(&mut self, first: Box<dyn Job>, space: Space) -> (Vec<Box<dyn Job>>, Vec<Box<dyn Job>>, Result<(), StoreError>) {
+    fn closures(&mut self, first: Box<dyn Job>, space: Space, group: &mut Group) -> Result<(), StoreError> {
         let began = Instant::now();
-        let (mut kept, mut undone) = (Vec::new(), Vec::new());
         let mut next = Some(first);
         while let Some(mut job) = next.take() {
             let (ran, outcome) = self.one(job.as_mut(), space);
             match ran {
-                Ran::Keep => kept.push(job),
-                Ran::Undo | Ran::UndoFull | Ran::UndoPanic => undone.push(job),
+                Ran::Keep => group.kept.push(job),
+                Ran::Undo | Ran::UndoFull | Ran::UndoPanic => group.undone.push(job),
             }
-            if let Err(error) = outcome {
-                return (kept, undone, Err(error));
-            }
-            if kept.len() + undone.len() < GROUP_CLOSURES && began.elapsed() < GROUP_TIME {
+            outcome?;
+            if group.kept.len() + group.undone.len() < GROUP_CLOSURES && began.elapsed() < GROUP_TIME {
                 next = self.jobs.try_pop();
             }
         }
-        (kept, undone, Ok(()))
+        Ok(())
     }
 
     /// Runs one closure in its savepoint. An error here is the end of the whole transaction.
@@ -123,7 +130,7 @@ impl Writer {
         }
         // Some errors (no room, I/O) make SQLite roll the whole transaction back by itself.
         if self.conn.is_autocommit() {
-            let error = if ran == Ran::UndoFull { StoreError::DiskFull } else { StoreError::Thread("transaction") };
+            let error = if ran == Ran::UndoFull { StoreError::DiskFull } else { StoreError::RolledBack };
             return (ran, Err(error));
         }
         let end = if ran == Ran::Keep {

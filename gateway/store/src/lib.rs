@@ -32,6 +32,6 @@ pub use error::{ReadError, SqlContext, StoreError, WriteError};
 pub use migrate::Migrations;
 pub use open::{open_read_only, system_clock};
 pub use space::Space;
-pub use stats::{StoreStats, COMMIT_BUCKETS_MICROS};
+pub use stats::{COMMIT_BUCKETS_MICROS, StoreStats};
 pub use store::{Clock, EpochSource, Store};
 pub use tx::{Actor, Tx};

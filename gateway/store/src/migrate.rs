@@ -3,7 +3,7 @@
 //! Steps are only ever appended. Invariants: a database with a step that this program does not know is
 //! refused before anything is changed; number and tables change together or not at all.
 
-use rusqlite::{params, Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::error::{SqlContext, StoreError};
 
@@ -67,8 +67,11 @@ fn apply_step(
     tracing::info!(slice, number, name, "migrating the database");
     let tx = conn.transaction().doing("beginning a migration")?;
     tx.execute_batch(sql).doing("applying a migration")?;
-    tx.execute("INSERT INTO migration (slice, number, name) VALUES (?1, ?2, ?3)", params![slice, number, name])
-        .doing("recording a migration")?;
+    tx.execute(
+        "INSERT INTO migration (slice, number, name) VALUES (?1, ?2, ?3)",
+        params![slice, number, name],
+    )
+    .doing("recording a migration")?;
     tx.commit().doing("committing a migration")
 }
 
@@ -105,7 +108,12 @@ fn check_known(conn: &Connection, all: &[Migrations]) -> Result<(), StoreError> 
         match ours.steps.iter().find(|step| step.0 == number) {
             None => return Err(StoreError::Newer { slice, number, name }),
             Some(step) if step.1 != name => {
-                return Err(StoreError::Different { slice, number, found: name, expected: step.1.to_owned() });
+                return Err(StoreError::Different {
+                    slice,
+                    number,
+                    found: name,
+                    expected: step.1.to_owned(),
+                });
             }
             Some(_) => {}
         }
@@ -117,8 +125,10 @@ fn check_known(conn: &Connection, all: &[Migrations]) -> Result<(), StoreError> 
 mod tests {
     use super::*;
 
-    const ONE: Migrations =
-        Migrations { slice: "rooms", steps: &[(1, "base", "CREATE TABLE room (id INTEGER PRIMARY KEY) STRICT")] };
+    const ONE: Migrations = Migrations {
+        slice: "rooms",
+        steps: &[(1, "base", "CREATE TABLE room (id INTEGER PRIMARY KEY) STRICT")],
+    };
     const TWO: Migrations = Migrations {
         slice: "rooms",
         steps: &[
@@ -156,8 +166,7 @@ mod tests {
         let mut conn = memory();
         apply(&mut conn, &[TWO]).expect("with rooms");
         assert!(matches!(apply(&mut conn, &[]), Err(StoreError::UnknownSlice { number: 1, .. })));
-        let renamed =
-            Migrations { slice: "rooms", steps: &[(1, "other", ""), (2, "name", "")] };
+        let renamed = Migrations { slice: "rooms", steps: &[(1, "other", ""), (2, "name", "")] };
         assert!(matches!(apply(&mut conn, &[renamed]), Err(StoreError::Different { number: 1, .. })));
     }
 

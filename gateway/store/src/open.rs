@@ -70,18 +70,18 @@ impl Folder {
 
 fn create_private_dir(dir: &Path) -> Result<(), StoreError> {
     use std::os::unix::fs::DirBuilderExt as _;
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .map_err(|source| StoreError::Io { doing: "creating the state folder", path: dir.to_owned(), source })
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|source| StoreError::Io {
+        doing: "creating the state folder",
+        path: dir.to_owned(),
+        source,
+    })
 }
 
 /// SQLite takes a missing or empty file for a new database. In a folder that was in use it is a loss.
 fn refuse_vanished(dir: &Path, database: &Path) -> Result<(), StoreError> {
     let empty = fs::metadata(database).map_or(true, |file| file.len() == 0);
-    let was_used = reserve_path(dir).exists()
-        || fs::metadata(dir.join("state.db-wal")).is_ok_and(|file| file.len() > 0);
+    let was_used =
+        reserve_path(dir).exists() || fs::metadata(dir.join("state.db-wal")).is_ok_and(|file| file.len() > 0);
     if empty && was_used {
         return Err(StoreError::Missing { path: database.to_owned() });
     }

@@ -14,7 +14,9 @@ use crate::migrate::{self, Migrations};
 /// [`StoreError`] when a migration fails.
 pub fn render(slices: &[Migrations]) -> Result<String, StoreError> {
     let conn = migrated(slices)?;
-    let mut text = String::from("-- All tables of state.db, as the migrations of all slices make them.\n-- Written by the program; a test compares.\n");
+    let mut text = String::from(
+        "-- All tables of state.db, as the migrations of all slices make them.\n-- Written by the program; a test compares.\n",
+    );
     for sql in statements(&conn)? {
         text.push('\n');
         text.push_str(&sql);
@@ -34,8 +36,12 @@ pub fn differences(slices: &[Migrations], schema_sql: &str) -> Result<Vec<String
     fresh.execute_batch(schema_sql).doing("running schema.sql")?;
     let (left, right) = (describe(&migrated)?, describe(&fresh)?);
     let mut found = Vec::new();
-    found.extend(left.iter().filter(|line| !right.contains(line)).map(|line| format!("only by migrations: {line}")));
-    found.extend(right.iter().filter(|line| !left.contains(line)).map(|line| format!("only in schema.sql: {line}")));
+    found.extend(
+        left.iter().filter(|line| !right.contains(line)).map(|line| format!("only by migrations: {line}")),
+    );
+    found.extend(
+        right.iter().filter(|line| !left.contains(line)).map(|line| format!("only in schema.sql: {line}")),
+    );
     Ok(found)
 }
 
@@ -55,7 +61,8 @@ pub fn lint(slices: &[Migrations]) -> Result<Vec<String>, StoreError> {
         let foreign = column_list(&conn, "SELECT \"from\" FROM pragma_foreign_key_list(?1)", table)?;
         let columns = column_list(&conn, "SELECT name FROM pragma_table_info(?1)", table)?;
         for column in &columns {
-            let names_table = column.strip_suffix("_id").is_some_and(|name| tables.iter().any(|(table, _)| table == name));
+            let names_table =
+                column.strip_suffix("_id").is_some_and(|name| tables.iter().any(|(table, _)| table == name));
             if names_table && !foreign.contains(column) {
                 found.push(format!("{table}.{column} names a table but has no foreign key"));
             }
@@ -88,11 +95,22 @@ fn describe(conn: &Connection) -> Result<Vec<String>, StoreError> {
     let mut lines: Vec<String> = statements(conn)?.iter().map(|sql| normalise(sql)).collect();
     for (table, _) in tables(conn)? {
         for (what, query) in [
-            ("column", "SELECT format('%s %s %d %s %d %d', name, type, \"notnull\", coalesce(dflt_value, '-'), pk, hidden) FROM pragma_table_xinfo(?1)"),
-            ("index", "SELECT format('%s %d %s %d', name, \"unique\", origin, partial) FROM pragma_index_list(?1)"),
-            ("foreign key", "SELECT format('%s %s %s %s', \"from\", \"table\", coalesce(\"to\", '-'), on_delete) FROM pragma_foreign_key_list(?1)"),
+            (
+                "column",
+                "SELECT format('%s %s %d %s %d %d', name, type, \"notnull\", coalesce(dflt_value, '-'), pk, hidden) FROM pragma_table_xinfo(?1)",
+            ),
+            (
+                "index",
+                "SELECT format('%s %d %s %d', name, \"unique\", origin, partial) FROM pragma_index_list(?1)",
+            ),
+            (
+                "foreign key",
+                "SELECT format('%s %s %s %s', \"from\", \"table\", coalesce(\"to\", '-'), on_delete) FROM pragma_foreign_key_list(?1)",
+            ),
         ] {
-            lines.extend(column_list(conn, query, &table)?.into_iter().map(|line| format!("{table} {what} {line}")));
+            lines.extend(
+                column_list(conn, query, &table)?.into_iter().map(|line| format!("{table} {what} {line}")),
+            );
         }
     }
     Ok(lines)
@@ -100,7 +118,8 @@ fn describe(conn: &Connection) -> Result<Vec<String>, StoreError> {
 
 /// Whitespace and comments do not count, and neither do quotes that ALTER TABLE puts around names.
 fn normalise(sql: &str) -> String {
-    let without_comments: Vec<&str> = sql.lines().map(|line| line.split("--").next().unwrap_or_default()).collect();
+    let without_comments: Vec<&str> =
+        sql.lines().map(|line| line.split("--").next().unwrap_or_default()).collect();
     let joined = without_comments.join(" ").replace('"', "");
     let spaced: String = joined
         .chars()
@@ -145,7 +164,11 @@ mod tests {
         slice: "rooms",
         steps: &[
             (1, "base", "CREATE TABLE room (id INTEGER PRIMARY KEY, size INTEGER CHECK (size > 0)) STRICT"),
-            (2, "door", "CREATE TABLE door (id INTEGER PRIMARY KEY, room_id INTEGER NOT NULL REFERENCES room (id)) STRICT; CREATE INDEX door_room ON door (room_id)"),
+            (
+                2,
+                "door",
+                "CREATE TABLE door (id INTEGER PRIMARY KEY, room_id INTEGER NOT NULL REFERENCES room (id)) STRICT; CREATE INDEX door_room ON door (room_id)",
+            ),
         ],
     };
 
@@ -160,7 +183,10 @@ mod tests {
 
     #[test]
     fn spacing_comments_and_quotes_do_not_count() {
-        assert_eq!(normalise("CREATE TABLE \"a\"(b INTEGER, -- x\n c TEXT)"), normalise("CREATE TABLE a ( b INTEGER,c TEXT )"));
+        assert_eq!(
+            normalise("CREATE TABLE \"a\"(b INTEGER, -- x\n c TEXT)"),
+            normalise("CREATE TABLE a ( b INTEGER,c TEXT )")
+        );
     }
 
     #[test]
@@ -168,9 +194,13 @@ mod tests {
         assert_eq!(lint(&[GOOD]).expect("linted"), Vec::<String>::new());
         let bad = Migrations {
             slice: "rooms",
-            steps: &[(1, "base", "CREATE TABLE room (id INTEGER PRIMARY KEY);
+            steps: &[(
+                1,
+                "base",
+                "CREATE TABLE room (id INTEGER PRIMARY KEY);
                 CREATE TABLE door (id INTEGER PRIMARY KEY, room_id INTEGER) STRICT;
-                CREATE TABLE pane (id INTEGER PRIMARY KEY, room_id INTEGER REFERENCES room (id)) STRICT")],
+                CREATE TABLE pane (id INTEGER PRIMARY KEY, room_id INTEGER REFERENCES room (id)) STRICT",
+            )],
         };
         assert_eq!(
             lint(&[bad]).expect("linted"),

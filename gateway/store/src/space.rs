@@ -76,7 +76,9 @@ impl Guard {
         match self.state {
             Space::Ample if free < self.reserve / 4 => self.release("little room is left"),
             Space::Ample => {}
-            Space::ReserveOnly if free >= (self.reserve + self.reserve / 2).max(RECOVER_BYTES) => self.recover(),
+            Space::ReserveOnly if free >= (self.reserve + self.reserve / 2).max(RECOVER_BYTES) => {
+                self.recover()
+            }
             Space::ReserveOnly => {}
         }
     }
@@ -88,7 +90,10 @@ impl Guard {
             tracing::warn!(%error, "the reserve cannot be released");
         }
         if self.state == Space::Ample {
-            tracing::warn!(why, "the state folder's disk is full: readings are refused, findings go on from the reserve");
+            tracing::warn!(
+                why,
+                "the state folder's disk is full: readings are refused, findings go on from the reserve"
+            );
         }
         self.state = Space::ReserveOnly;
     }

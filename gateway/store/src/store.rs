@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
-use rusqlite::hooks::{AuthAction, Authorization, Wal};
 use rusqlite::Connection;
+use rusqlite::hooks::{AuthAction, Authorization, Wal};
 use sitewarden_core::Timestamp;
 use sitewarden_core::gate::PolicyEpoch;
 use tokio::sync::{oneshot, watch};

@@ -68,6 +68,11 @@ impl TestStore {
         self.time.store(self.now().after(duration).micros(), Ordering::Relaxed);
     }
 
+    /// Puts the clock to a time, also to an earlier one.
+    pub fn set(&self, time: Timestamp) {
+        self.time.store(time.micros(), Ordering::Relaxed);
+    }
+
     /// Closes the store and opens it again.
     ///
     /// # Panics

@@ -3,7 +3,7 @@
 //! It is read from the table once, moved by each append, put back when a closure is undone, and written
 //! once per commit. Not used by readers. Invariant: at commit the table equals this state.
 
-use rusqlite::{params, Connection};
+use rusqlite::{Connection, params};
 use sitewarden_core::Timestamp;
 
 use super::record::leaf_hash;
@@ -28,7 +28,9 @@ impl LogState {
             .query_row("SELECT coalesce(max(seq), 0) FROM site_log", [], |row| row.get(0))
             .doing("reading the site log's last record")?;
         if last != size {
-            return Err(StoreError::LogInconsistent(format!("its tree has {size} leaves, its last record is {last}")));
+            return Err(StoreError::LogInconsistent(format!(
+                "its tree has {size} leaves, its last record is {last}"
+            )));
         }
         let frontier = Frontier::from_parts(size, &bytes)
             .ok_or_else(|| StoreError::LogInconsistent(format!("the frontier does not fit {size} leaves")))?;
@@ -45,10 +47,12 @@ impl LogState {
     ) -> Result<u64, StoreError> {
         let seq = self.frontier.size() + 1;
         let hash = leaf_hash(seq, time, kind, body);
-        conn.prepare_cached("INSERT INTO site_log (seq, time, kind, body, leaf_hash) VALUES (?1, ?2, ?3, ?4, ?5)")
-            .doing("preparing a site-log record")?
-            .execute(params![seq, time.micros(), kind, body, hash])
-            .doing("appending to the site log")?;
+        conn.prepare_cached(
+            "INSERT INTO site_log (seq, time, kind, body, leaf_hash) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )
+        .doing("preparing a site-log record")?
+        .execute(params![seq, time.micros(), kind, body, hash])
+        .doing("appending to the site log")?;
         self.frontier.push(hash);
         Ok(seq)
     }

@@ -11,8 +11,8 @@ pub mod verify;
 
 mod read;
 
-pub use read::{head, read, search, Filter, Head, ReadLog};
+pub use read::{Filter, Head, ReadLog, head, read, search};
 pub use record::Record;
-pub use verify::{verify, Problem, Report};
+pub use verify::{Problem, Report, verify};
 
 pub(crate) mod append;

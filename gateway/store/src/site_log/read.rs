@@ -3,7 +3,7 @@
 //! Reads take a read-only connection and change nothing. Invariant: a cursor gets the records that follow
 //! it without a gap, or is told to begin anew.
 
-use rusqlite::{params, Connection, Row};
+use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 use sitewarden_core::Timestamp;
 
@@ -50,7 +50,9 @@ pub struct Filter {
 /// [`StoreError`] when the table cannot be read or its frontier does not fit its size.
 pub fn head(conn: &Connection) -> Result<Head, StoreError> {
     let (size, bytes): (u64, Vec<u8>) = conn
-        .query_row("SELECT size, frontier FROM site_log_tree WHERE id = 1", [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row("SELECT size, frontier FROM site_log_tree WHERE id = 1", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
         .doing("reading the site log's tree")?;
     let frontier = Frontier::from_parts(size, &bytes)
         .ok_or_else(|| StoreError::LogInconsistent(format!("the frontier does not fit {size} leaves")))?;
@@ -71,7 +73,9 @@ pub fn read(conn: &Connection, after: u64, limit: usize) -> Result<ReadLog, Stor
         return Ok(ReadLog::Reset { resume_after: pruned });
     }
     let mut statement = conn
-        .prepare_cached("SELECT seq, time, kind, body, leaf_hash FROM site_log WHERE seq > ?1 ORDER BY seq LIMIT ?2")
+        .prepare_cached(
+            "SELECT seq, time, kind, body, leaf_hash FROM site_log WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+        )
         .doing("preparing to read the site log")?;
     let rows = statement
         .query_map(params![after, limit.min(RECORDS_PER_READ)], from_row)

@@ -119,8 +119,13 @@ impl Report {
 /// # Errors
 /// [`StoreError::Sql`] when the tables cannot be read at all (which is damage too, told by SQLite).
 pub fn verify(conn: &Connection) -> Result<Report, StoreError> {
-    let mut report =
-        Report { records: 0, pruned: 0, root: Frontier::default().root(), problems: Vec::new(), problem_count: 0 };
+    let mut report = Report {
+        records: 0,
+        pruned: 0,
+        root: Frontier::default().root(),
+        problems: Vec::new(),
+        problem_count: 0,
+    };
     let stored = stored_tree(conn)?;
     let (size, pruned_through) = stored.as_ref().map_or((0, 0), |tree| (tree.size, tree.pruned_through));
     let mut walk = Walk { frontier: Frontier::default(), next: 1, size, pruned_through };

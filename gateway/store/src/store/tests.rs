@@ -145,7 +145,9 @@ fn a_failing_and_a_panicking_closure_are_undone_alone_beside_others() {
 fn no_closure_can_end_the_transaction_of_the_others() {
     let dir = folder();
     let store = open(dir.path());
-    for sql in ["COMMIT", "ROLLBACK", "BEGIN", "SAVEPOINT mine", "RELEASE closure", "ATTACH ':memory:' AS other"] {
+    for sql in
+        ["COMMIT", "ROLLBACK", "BEGIN", "SAVEPOINT mine", "RELEASE closure", "ATTACH ':memory:' AS other"]
+    {
         let result = store.write_blocking("trying", move |tx| tx.sql().execute_batch(sql));
         assert!(matches!(result, Err(WriteError::Failed { .. })), "{sql}: {result:?}");
     }
@@ -190,7 +192,8 @@ async fn async_callers_get_the_same() {
     for write in writes.collect::<Vec<_>>() {
         write.await.expect("no panic").expect("kept");
     }
-    let count = store.read(|conn| conn.query_row("SELECT count(*) FROM note", [], |row| row.get::<_, i64>(0))).await;
+    let count =
+        store.read(|conn| conn.query_row("SELECT count(*) FROM note", [], |row| row.get::<_, i64>(0))).await;
     assert_eq!(count.expect("read"), 50);
     let mut head = store.log_head();
     assert_eq!(*head.wait_for(|seq| *seq >= 50).await.expect("alive"), 50);
@@ -228,8 +231,14 @@ fn permits_are_checked_again_inside_the_transaction() {
 
     assert!(matches!(failed(spend(permit(1), Action::FindingClose, finding())), StoreError::NoEpoch));
     store.set_epoch_source(Arc::new(|| PolicyEpoch(2)));
-    assert!(matches!(failed(spend(permit(1), Action::FindingClose, finding())), StoreError::StalePermit { .. }));
-    assert!(matches!(failed(spend(permit(2), Action::FindingReopen, finding())), StoreError::WrongPermit { .. }));
+    assert!(matches!(
+        failed(spend(permit(1), Action::FindingClose, finding())),
+        StoreError::StalePermit { .. }
+    ));
+    assert!(matches!(
+        failed(spend(permit(2), Action::FindingReopen, finding())),
+        StoreError::WrongPermit { .. }
+    ));
     let other = Resource::new("Finding", "10");
     assert!(matches!(failed(spend(permit(2), Action::FindingClose, other)), StoreError::WrongPermit { .. }));
     let actor = spend(permit(2), Action::FindingClose, finding()).expect("spent");
@@ -294,7 +303,9 @@ fn tampered(sql: &str) -> site_log::Report {
 
 #[test]
 fn every_kind_of_tampering_is_found_and_named() {
-    let report = tampered("UPDATE site_log SET body = CAST(replace(CAST(body AS TEXT), '\"id\":3', '\"id\":4') AS BLOB) WHERE seq = 3");
+    let report = tampered(
+        "UPDATE site_log SET body = CAST(replace(CAST(body AS TEXT), '\"id\":3', '\"id\":4') AS BLOB) WHERE seq = 3",
+    );
     assert_eq!(report.problems, [Problem::Changed { seq: 3, kind: "note.added".into() }]);
     let report = tampered("UPDATE site_log SET time = time + 1 WHERE seq = 1");
     assert_eq!(report.problems, [Problem::Changed { seq: 1, kind: "note.added".into() }]);
@@ -304,9 +315,12 @@ fn every_kind_of_tampering_is_found_and_named() {
     assert_eq!(report.problems, [Problem::Removed { from: 2, to: 2 }]);
     let report = tampered("DELETE FROM site_log WHERE seq > 3");
     assert_eq!(report.problems, [Problem::Removed { from: 4, to: 5 }]);
-    let report = tampered("UPDATE site_log SET seq = seq + 100; UPDATE site_log SET seq = CASE seq WHEN 102 THEN 3 WHEN 103 THEN 2 ELSE seq - 100 END");
+    let report = tampered(
+        "UPDATE site_log SET seq = seq + 100; UPDATE site_log SET seq = CASE seq WHEN 102 THEN 3 WHEN 103 THEN 2 ELSE seq - 100 END",
+    );
     assert_eq!(report.problem_count, 2, "two records that changed places: {:?}", report.problems);
-    let report = tampered("INSERT INTO site_log SELECT 6, time, kind, body, leaf_hash FROM site_log WHERE seq = 5");
+    let report =
+        tampered("INSERT INTO site_log SELECT 6, time, kind, body, leaf_hash FROM site_log WHERE seq = 5");
     assert_eq!(report.problems, [Problem::Added { seq: 6 }]);
     let report = tampered("UPDATE site_log SET body = NULL WHERE seq = 4");
     assert_eq!(report.problems, [Problem::BodyMissing { seq: 4 }]);
@@ -341,8 +355,10 @@ fn pruned_bodies_keep_the_tree_whole_and_old_cursors_are_reset() {
     }
     store.shutdown();
     let conn = Connection::open(dir.path().join("state.db")).expect("opens");
-    conn.execute_batch("UPDATE site_log SET body = NULL WHERE seq <= 2; UPDATE site_log_tree SET pruned_through = 2")
-        .expect("pruned");
+    conn.execute_batch(
+        "UPDATE site_log SET body = NULL WHERE seq <= 2; UPDATE site_log_tree SET pruned_through = 2",
+    )
+    .expect("pruned");
     drop(conn);
     let report = verify(dir.path());
     assert!(report.is_intact() && report.pruned == 2);
@@ -369,7 +385,8 @@ fn a_full_disk_is_told_refuses_bulk_and_leaves_the_rest_working() {
     });
     assert!(matches!(result, Err(WriteError::DiskFull { what: "adding much" })), "{result:?}");
 
-    let space = store.write_blocking("adding", |tx| Ok::<_, StoreError>((tx.space(), tx.claim_bulk().is_err())));
+    let space =
+        store.write_blocking("adding", |tx| Ok::<_, StoreError>((tx.space(), tx.claim_bulk().is_err())));
     assert_eq!(space.expect("answered"), (Space::ReserveOnly, true));
     store.write_blocking("adding little", |tx| note(tx, 3)).expect("small writes go on");
     assert_eq!(ids(&store), [1, 3]);
@@ -391,8 +408,11 @@ fn damage_other_programs_and_vanished_files_are_refused_and_nothing_is_changed()
     let try_open = |dir: &Path| Store::open(&Config::for_dir(dir), &[NOTES], system_clock()).map(drop);
 
     let dir = folder();
-    std::fs::write(dir.path().join("state.db"), b"this is no database, but it is long enough to be looked at.".repeat(20))
-        .expect("written");
+    std::fs::write(
+        dir.path().join("state.db"),
+        b"this is no database, but it is long enough to be looked at.".repeat(20),
+    )
+    .expect("written");
     let before = std::fs::read(dir.path().join("state.db")).expect("read");
     assert!(matches!(try_open(dir.path()), Err(StoreError::Unreadable { .. })));
     assert_eq!(std::fs::read(dir.path().join("state.db")).expect("read"), before);
@@ -437,7 +457,10 @@ fn the_wal_is_emptied_at_shutdown_and_checkpointed_meanwhile() {
         store
             .write_blocking("adding", move |tx| {
                 for part in 0..50 {
-                    tx.sql().execute("INSERT INTO note (id, text) VALUES (?1, ?2)", params![id * 50 + part, text])?;
+                    tx.sql().execute(
+                        "INSERT INTO note (id, text) VALUES (?1, ?2)",
+                        params![id * 50 + part, text],
+                    )?;
                 }
                 Ok::<_, rusqlite::Error>(())
             })
@@ -458,7 +481,11 @@ fn lingering_collects_more_into_one_commit() {
     let (answer, answers) = sync_channel(8);
     for id in 0..8 {
         let answer = answer.clone();
-        store.submit("adding", move |tx| note(tx, id), move |result| answer.send(result).expect("the test listens"));
+        store.submit(
+            "adding",
+            move |tx| note(tx, id),
+            move |result| answer.send(result).expect("the test listens"),
+        );
     }
     // Closing ends the wait, so nothing here depends on the time.
     let observer = store.clone();

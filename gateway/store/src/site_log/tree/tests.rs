@@ -33,9 +33,8 @@ fn naive_root(leaves: &[Hash]) -> Hash {
 
 fn include(leaves: &[Hash], index: u64) -> Option<Vec<Hash>> {
     let size = leaves.len() as u64;
-    let proof: Result<_, Infallible> = inclusion_proof(index, size, &mut |lo, hi| {
-        Ok(naive_root(&leaves[lo as usize..hi as usize]))
-    });
+    let proof: Result<_, Infallible> =
+        inclusion_proof(index, size, &mut |lo, hi| Ok(naive_root(&leaves[lo as usize..hi as usize])));
     proof.expect("infallible")
 }
 
@@ -70,7 +69,10 @@ fn the_empty_root_and_a_known_tree_are_those_of_the_rfc() {
     let hex = |hash: &Hash| hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     assert_eq!(hex(&empty_root()), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     let empty_leaf: Hash = Sha256::digest([0x00]).into();
-    assert_eq!(hex(&subtree(&[empty_leaf])), "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d");
+    assert_eq!(
+        hex(&subtree(&[empty_leaf])),
+        "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
+    );
 }
 
 #[test]
