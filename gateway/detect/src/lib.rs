@@ -18,6 +18,7 @@ pub mod number;
 mod pattern;
 mod placeholder;
 pub mod rule;
+pub mod rule_tests;
 pub mod rules_match;
 pub mod set;
 mod time_part;

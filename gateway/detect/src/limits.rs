@@ -68,3 +68,9 @@ pub const AHEAD_SECONDS: u64 = 3_600;
 
 /// Largest snapshot that is read, in bytes: 1,000 rules x 10,000 keys at 100 bytes, four times over.
 pub const SNAPSHOT_BYTES: usize = 4 << 30;
+
+/// Most values that `first-seen` remembers for one key.
+pub const FIRST_SEEN_VALUES: usize = 1_024;
+
+/// Groups that one collapsed finding names; the count says how many there are.
+pub const COLLAPSED_NAMES: usize = 20;

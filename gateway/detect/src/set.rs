@@ -1,64 +1,81 @@
 //! A set of rules that is in force together.
 //!
 //! Immutable: a change of rules makes a new set, and [`crate::Engine::replace`] takes it over. Invariant: a file
-//! that does not load leaves the others alone, and ids and names are unique within a set.
+//! that does not load leaves the others alone, ids and names are unique within a set, and no correlation refers to
+//! itself over any number of others.
+
+mod links;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use sitewarden_core::LogSource;
+
 use crate::error::{Fault, Place, RuleError};
 use crate::limits::RULES;
 use crate::placeholder::Placeholders;
-use crate::rule::Rule;
+use crate::rule::{Body, Rule};
+use crate::rule::filter::{self, Filter};
 use crate::rule::parse::{self, Origin};
 use crate::rule::raw::RawDetection;
 use crate::yaml::{self, Document};
+pub(crate) use links::Links;
 
 /// Rules that are in force together.
 #[derive(Debug, Default)]
 pub struct RuleSet {
     rules: Vec<Arc<Rule>>,
     by_name: HashMap<Arc<str>, usize>,
+    links: Links,
+}
+
+/// A document on its way into the set.
+struct Pending {
+    origin: Origin,
+    document: Document,
 }
 
 impl RuleSet {
     /// Reads rule files (name and text). What does not load is told; everything else is in force.
     #[must_use]
     pub fn load<N: AsRef<str>, T: AsRef<str>>(files: &[(N, T)]) -> (Self, Vec<RuleError>) {
-        let mut set = Self::default();
         let mut errors = Vec::new();
-        let placeholders = Placeholders::default();
+        let mut pending = Vec::new();
+        let mut filters: Vec<Filter> = Vec::new();
         for (name, text) in files {
             let file: Arc<str> = Arc::from(name.as_ref());
             let (documents, fault) = yaml::read(text.as_ref());
             errors.extend(fault.map(|fault| fault.in_file(&file)));
-            for (index, document) in documents.iter().enumerate() {
+            for (index, document) in documents.into_iter().enumerate() {
                 let origin = Origin { file: file.clone(), number: index + 1 };
-                let added = rule(document, &origin, &placeholders).and_then(|rule| set.add(rule));
-                errors.extend(added.err().map(|fault| fault.in_file(&file)));
+                match document.root.get("filter") {
+                    Some(section) => match filter::read(&document.root, section, &document.source) {
+                        Ok(filter) => filters.push(filter),
+                        Err(fault) => errors.push(fault.in_file(&file)),
+                    },
+                    None => pending.push(Pending { origin, document }),
+                }
             }
         }
+        let placeholders = Placeholders::default();
+        let mut rules: Vec<Rule> = Vec::new();
+        let mut names: HashMap<Arc<str>, Arc<str>> = HashMap::new();
+        for Pending { origin, document } in &pending {
+            let read = rule(document, origin, &placeholders, &filters);
+            match read.and_then(|rule| admit(rule, rules.len(), &mut names)) {
+                Ok(rule) => rules.push(rule),
+                Err(fault) => errors.push(fault.in_file(&origin.file)),
+            }
+        }
+        links::drop_unresolved(&mut rules, &mut errors);
+        let mut set = Self::default();
+        for (index, rule) in rules.iter().enumerate() {
+            set.by_name.insert(rule.id.clone(), index);
+            set.by_name.extend(rule.name.clone().map(|name| (name, index)));
+        }
+        set.links = Links::new(&mut rules, &set.by_name);
+        set.rules = rules.into_iter().map(Arc::new).collect();
         (set, errors)
-    }
-
-    fn add(&mut self, rule: Rule) -> Result<(), Fault> {
-        let place = Place { line: rule.line, column: 1 };
-        if self.rules.len() >= RULES {
-            return Err(Fault::new(place, format!("more than {RULES} rules"), "remove rules that are not needed"));
-        }
-        for name in std::iter::once(&rule.id).chain(rule.name.as_ref()) {
-            if let Some(other) = self.by_name.get(name).and_then(|index| self.rules.get(*index)) {
-                let message = format!("another rule in {} is already called `{name}`", other.file);
-                return Err(Fault::new(place, message, "give it an id of its own"));
-            }
-        }
-        let index = self.rules.len();
-        self.by_name.insert(rule.id.clone(), index);
-        if let Some(name) = &rule.name {
-            self.by_name.insert(name.clone(), index);
-        }
-        self.rules.push(Arc::new(rule));
-        Ok(())
     }
 
     /// The rules in the order of their files.
@@ -84,19 +101,67 @@ impl RuleSet {
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
     }
+
+    /// Whether a correlation refers to the rule.
+    #[must_use]
+    pub fn is_referred_to(&self, id: &str) -> bool {
+        let referrers = self.by_name.get(id).and_then(|index| self.links.referrers.get(*index));
+        referrers.is_some_and(|referrers| !referrers.is_empty())
+    }
+
+    /// The log source of a rule; for a correlation that of the first rule that it refers to.
+    #[must_use]
+    pub fn source_of(&self, rule: &Rule) -> LogSource {
+        let mut rule = rule;
+        while let Body::Correlation(correlation) = &rule.body {
+            let first = correlation.rules.first().and_then(|(name, _)| self.find(name));
+            let Some(first) = first else { break };
+            rule = first;
+        }
+        rule.logsource.clone()
+    }
+
+    pub(crate) const fn links(&self) -> &Links {
+        &self.links
+    }
 }
 
-fn rule(document: &Document, origin: &Origin, placeholders: &Placeholders) -> Result<Rule, Fault> {
+/// Checks the rule's names against those that are taken.
+fn admit(rule: Rule, count: usize, names: &mut HashMap<Arc<str>, Arc<str>>) -> Result<Rule, Fault> {
+    let place = Place { line: rule.line, column: 1 };
+    if count >= RULES {
+        return Err(Fault::new(place, format!("more than {RULES} rules"), "remove rules that are not needed"));
+    }
+    for name in std::iter::once(&rule.id).chain(rule.name.as_ref()) {
+        if let Some(file) = names.get(name) {
+            let message = format!("another rule in {file} is already called `{name}`");
+            return Err(Fault::new(place, message, "give it an id of its own"));
+        }
+    }
+    names.insert(rule.id.clone(), rule.file.clone());
+    names.extend(rule.name.clone().map(|name| (name, rule.file.clone())));
+    Ok(rule)
+}
+
+fn rule(
+    document: &Document,
+    origin: &Origin,
+    placeholders: &Placeholders,
+    filters: &[Filter],
+) -> Result<Rule, Fault> {
     let root = &document.root;
     if root.map().is_none() {
         let message = format!("the document is {}, not a rule", root.kind_name());
         return Err(root.fault(message, "a rule is a map with `title`, `logsource`, `detection`"));
     }
+    if let Some(section) = root.get("correlation") {
+        return parse::correlation_rule(document, section, origin);
+    }
     let Some(node) = root.get("detection") else {
         return Err(root.fault("the rule has no `detection`", "add `detection:` with selections and a `condition`"));
     };
     let raw = RawDetection::read(node, &[])?;
-    parse::detection_rule(document, &raw, origin, placeholders)
+    parse::detection_rule(document, &raw, origin, placeholders, filters)
 }
 
 #[cfg(test)]

@@ -8,9 +8,15 @@ use std::sync::Arc;
 use sitewarden_core::finding::{Evidence, EvidenceAtom};
 use sitewarden_core::{AssetRef, FindingDraft, Timestamp};
 
+use super::correlate;
 use super::hold::{Hold, Outcome};
+use super::silence::{Asked, Silence};
+use super::table::Table;
 use super::view::{SEPARATOR, View};
+use super::window::Window;
 use crate::explain;
+use crate::limits::COLLAPSED_NAMES;
+use crate::rule::correlation::{Correlation, Kind};
 use crate::rule::duration::show;
 use crate::rule::edge::Edge;
 use crate::rule::{Detection, Rule};
@@ -81,7 +87,109 @@ pub(crate) fn held(
             window: Some((first.min(view.time), view.time)),
         },
         cleared,
+        severity: state.severity.unwrap_or(rule.severity),
         ..blank(rule, view.time)
+    }
+}
+
+/// A value that its key had not shown before.
+pub(crate) fn first_seen(
+    rule: &Rule,
+    detection: &Detection,
+    key: &Arc<str>,
+    value: &Arc<str>,
+    view: &View<'_>,
+) -> FindingDraft {
+    let both = if key.is_empty() { value.to_string() } else { format!("{key}{SEPARATOR}{value}") };
+    let mut draft = plain(rule, detection, view);
+    let shown = value.replace(SEPARATOR, ", ");
+    draft.dedup_key = dedup(rule, &both);
+    draft.evidence.reason = format!("{}{}: {shown} was not seen before.", rule.title, subject(key));
+    draft
+}
+
+/// A correlation that matches.
+pub(crate) fn correlated(
+    rule: &Rule,
+    correlation: &Correlation,
+    key: &Arc<str>,
+    window: &Window,
+    time: Timestamp,
+) -> FindingDraft {
+    let span = show(correlation.timespan);
+    let number = window.number(correlation).map(|number| number.to_string()).unwrap_or_default();
+    let what = match &correlation.kind {
+        Kind::EventCount => format!("{number} events"),
+        Kind::ValueCount(fields) => format!("{number} different values of {}", fields.join(", ")),
+        Kind::Metric(_, field) => format!("{number} computed from {field}"),
+        Kind::Temporal { ordered } => {
+            let names: Vec<&str> = correlation.rules.iter().map(|(name, _)| &**name).collect();
+            format!("{}{}", names.join(", "), if *ordered { " in this order" } else { "" })
+        }
+    };
+    let reason =
+        format!("{}{}: {what} within {span} (asked: {}).", rule.title, subject(key), correlation.condition.words());
+    FindingDraft {
+        dedup_key: dedup(rule, key),
+        asset: window.asset.clone(),
+        evidence: Evidence {
+            reason,
+            rule_source: rule.source.to_string(),
+            atoms: Vec::new(),
+            events: window.events.iter().map(|event| event.as_ref().clone()).collect(),
+            window: window.span(),
+        },
+        ..blank(rule, time)
+    }
+}
+
+/// A group from which too little came.
+pub(crate) fn silent(rule: &Rule, key: &Arc<str>, silence: &Silence, asked: Asked, wall: Timestamp) -> FindingDraft {
+    let since = match silence.last {
+        Some(last) => format!("last heard at {last}"),
+        None => "never heard".to_owned(),
+    };
+    let missing = if asked.count == 1 { "nothing".to_owned() } else { format!("fewer than {} events", asked.count) };
+    let reason = format!("{}{}: {missing} for {}, {since}.", rule.title, subject(key), show(asked.span));
+    FindingDraft {
+        dedup_key: dedup(rule, key),
+        asset: silence.asset.clone(),
+        evidence: Evidence {
+            reason,
+            rule_source: rule.source.to_string(),
+            window: silence.last.map(|last| (last.min(wall), wall)),
+            ..Evidence::default()
+        },
+        ..blank(rule, wall)
+    }
+}
+
+/// Groups that fell silent together.
+pub(crate) fn collapsed(rule: &Rule, group: &Arc<str>, table: &Table<Silence>, wall: Timestamp) -> FindingDraft {
+    let members = correlate::members(table, group);
+    let mut names: Vec<String> =
+        members.iter().take(COLLAPSED_NAMES).map(|key| key.replace(SEPARATOR, ", ")).collect();
+    if members.len() > names.len() {
+        names.push(format!("and {} more", members.len() - names.len()));
+    }
+    let count = members.len();
+    let reason = format!("{}{}: {count} are silent: {}.", rule.title, subject(group), names.join("; "));
+    FindingDraft {
+        dedup_key: dedup(rule, group),
+        evidence: Evidence { reason, rule_source: rule.source.to_string(), ..Evidence::default() },
+        ..blank(rule, wall)
+    }
+}
+
+/// The end of a silence.
+pub(crate) fn heard_again(rule: &Rule, key: &Arc<str>, asset: Option<AssetRef>, time: Timestamp) -> FindingDraft {
+    let reason = format!("{}{} has ended: it is heard again.", rule.title, subject(key));
+    FindingDraft {
+        dedup_key: dedup(rule, key),
+        asset,
+        evidence: Evidence { reason, rule_source: rule.source.to_string(), ..Evidence::default() },
+        cleared: true,
+        ..blank(rule, time)
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sitewarden_core::finding::EvidenceEvent;
-use sitewarden_core::{AssetRef, Timestamp};
+use sitewarden_core::{AssetRef, Severity, Timestamp};
 
 use crate::limits::{LATE_SECONDS, STEP_SECONDS};
 use crate::rule::edge::{Edge, OnGap};
@@ -31,12 +31,16 @@ pub(crate) struct Hold {
     cleared: Duration,
     /// Event time of the latest event.
     pub(crate) last: Option<Timestamp>,
+    /// Monotonic time of the latest event, in microseconds.
+    pub(crate) mono: i64,
     /// Event time at which the condition began.
     pub(crate) first: Option<Timestamp>,
     /// What it rests on.
     pub(crate) events: Vec<Arc<EvidenceEvent>>,
     /// What it is about.
     pub(crate) asset: Option<AssetRef>,
+    /// How bad it was told to be.
+    pub(crate) severity: Option<Severity>,
 }
 
 /// One event in the scope of the rule, as this key sees it.
@@ -112,6 +116,33 @@ impl Hold {
         }
     }
 
+    /// When time alone would change the state; `None` when it would not.
+    pub(crate) fn due(&self, edge: &Edge) -> Option<i64> {
+        let micros = |span: Duration| i64::try_from(span.as_micros()).unwrap_or(i64::MAX / 4);
+        let hold = edge.timer && self.active && !self.raised;
+        let hold = hold.then(|| self.mono + micros(edge.hold.saturating_sub(self.held)));
+        let waits = match edge.on_gap {
+            OnGap::Hold => false,
+            OnGap::Clear => self.raised || self.active,
+            OnGap::Fire => !self.raised && self.last.is_some(),
+        };
+        let gap = edge.max_gap.filter(|_| waits).map(|longest| self.mono + micros(longest) + 1);
+        [hold, gap].into_iter().flatten().min()
+    }
+
+    /// Time alone passed, up to `mono`; what it changes.
+    pub(crate) fn pass(&mut self, edge: &Edge, mono: i64) -> Option<Outcome> {
+        let quiet = Duration::from_micros(u64::try_from(mono.saturating_sub(self.mono)).unwrap_or(0));
+        if edge.max_gap.is_some_and(|longest| quiet > longest) {
+            return self.gap(edge.on_gap);
+        }
+        if edge.timer && self.active && !self.raised && self.held.saturating_add(quiet) >= edge.hold {
+            self.raised = true;
+            return Some(Outcome::Raise);
+        }
+        None
+    }
+
     fn quiet_step(&mut self, edge: &Edge, step: Step, delta: Duration) -> Option<Outcome> {
         if !step.active {
             self.reset();
@@ -149,7 +180,7 @@ impl Hold {
 
     /// Back to quiet; only the clock of the key stays.
     fn reset(&mut self) {
-        *self = Self { last: self.last, asset: self.asset.take(), ..Self::default() };
+        *self = Self { last: self.last, mono: self.mono, asset: self.asset.take(), ..Self::default() };
     }
 
     /// Keeps an event as evidence: the first and the latest ones.

@@ -4,25 +4,35 @@
 //! the monotonic time that is passed in. Invariant: every table in it is bounded ([`Limits`]), and what had to go
 //! is counted ([`Stats`]).
 
+mod correlate;
 mod draft;
 mod hold;
+mod judge;
+mod keyed;
+mod measure;
+mod seen;
+mod silence;
 mod snapshot;
 mod table;
+mod timers;
 pub(crate) mod view;
+mod window;
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sitewarden_core::{Event, FindingDraft, LogSource, Monotonic, Now, Timestamp, Value};
 
-use crate::explain;
 use crate::limits::{AHEAD_SECONDS, KEYS_PER_RULE};
-use crate::rule::edge::Edge;
-use crate::rule::{Body, Detection, Rule};
+use crate::rule::{Body, Rule};
 use crate::set::RuleSet;
-use hold::{Hold, Outcome, Step};
+use keyed::Keyed;
+use seen::Seen;
+use silence::Silence;
 use table::Table;
+use timers::Timers;
 use view::View;
+use window::Window;
 
 pub use snapshot::SnapshotError;
 
@@ -54,6 +64,10 @@ pub struct Stats {
     pub ahead: u64,
     /// Keys that were forgotten because a table was full.
     pub evicted: u64,
+    /// Events that were forgotten because a window or a list of values was full.
+    pub dropped: u64,
+    /// Matches that were kept back because another finding explains them.
+    pub suppressed: u64,
 }
 
 /// The rules in force and their state.
@@ -63,6 +77,13 @@ pub struct Engine {
     limits: Limits,
     /// One for each rule of the set, in its order.
     states: Vec<State>,
+    timers: Timers,
+    /// Monotonic time of the latest call, in microseconds.
+    mono: i64,
+    /// Monotonic time of the first call, in microseconds.
+    started: Option<i64>,
+    /// What the inventory knows: the fields of each asset.
+    inventory: Vec<Vec<(Arc<str>, Arc<str>)>>,
     stats: Stats,
 }
 
@@ -71,7 +92,10 @@ pub struct Engine {
 enum State {
     /// A rule without `x-edge` remembers nothing.
     None,
-    Hold(Table<Hold>),
+    Keyed(Table<Keyed>),
+    Seen(Table<Seen>),
+    Window(Table<Window>),
+    Silence(Table<Silence>),
 }
 
 impl Engine {
@@ -79,7 +103,16 @@ impl Engine {
     #[must_use]
     pub fn new(set: Arc<RuleSet>, limits: Limits) -> Self {
         let states = set.rules().iter().map(|rule| fresh(rule, limits)).collect();
-        Self { set, limits, states, stats: Stats::default() }
+        Self {
+            set,
+            limits,
+            states,
+            timers: Timers::default(),
+            mono: 0,
+            started: None,
+            inventory: Vec::new(),
+            stats: Stats::default(),
+        }
     }
 
     /// The rules in force.
@@ -94,15 +127,30 @@ impl Engine {
         self.stats
     }
 
-    /// Judges a typed event; matches are appended to `out`.
+    /// How many keys the rules remember now.
+    #[must_use]
+    pub fn keys(&self) -> usize {
+        let len = |state: &State| match state {
+            State::None => 0,
+            State::Keyed(table) => table.len(),
+            State::Seen(table) => table.len(),
+            State::Window(table) => table.len(),
+            State::Silence(table) => table.len(),
+        };
+        self.states.iter().map(len).sum()
+    }
+
+    /// Judges a typed event; matches are appended to `out`. Timers that are due go first.
     pub fn handle_event(&mut self, event: &Event, now: Now, out: &mut Vec<FindingDraft>) {
+        let before = self.begin(now, out);
         let time = self.checked(event.time, now);
         let view = View::new(&event.fields, time, event.asset.clone());
-        self.judge(&event.source, &view, out);
+        self.judge(&event.source, &view, now, out);
+        self.stats.matches += (out.len() - before) as u64;
     }
 
     /// Judges a JSON object; matches are appended to `out`. What is not a JSON object is counted and matches
-    /// nothing.
+    /// nothing. Timers that are due go first.
     pub fn handle_json(
         &mut self,
         source: &LogSource,
@@ -111,35 +159,74 @@ impl Engine {
         now: Now,
         out: &mut Vec<FindingDraft>,
     ) {
-        let Ok(serde_json::Value::Object(map)) = serde_json::from_slice(bytes) else {
+        let before = self.begin(now, out);
+        if let Ok(serde_json::Value::Object(map)) = serde_json::from_slice(bytes) {
+            let fields: Vec<(Arc<str>, Value)> =
+                map.iter().map(|(key, value)| (Arc::from(key.as_str()), view::value_of(value, 1))).collect();
+            let time = self.checked(time, now);
+            let view = View::new(&fields, time, None);
+            self.judge(source, &view, now, out);
+        } else {
             self.stats.malformed += 1;
-            return;
-        };
-        let fields: Vec<(Arc<str>, Value)> =
-            map.iter().map(|(key, value)| (Arc::from(key.as_str()), view::value_of(value, 1))).collect();
-        let time = self.checked(time, now);
-        let view = View::new(&fields, time, None);
-        self.judge(source, &view, out);
+        }
+        self.stats.matches += (out.len() - before) as u64;
     }
 
     /// Lets time pass; matches of timers are appended to `out`.
-    pub fn handle_timeout(&mut self, _now: Now, _out: &mut Vec<FindingDraft>) {}
+    pub fn handle_timeout(&mut self, now: Now, out: &mut Vec<FindingDraft>) {
+        let before = self.begin(now, out);
+        self.stats.matches += (out.len() - before) as u64;
+    }
 
-    /// When [`Self::handle_timeout`] is due; `None` when no timer runs.
+    /// When [`Self::handle_timeout`] is due; `None` when no timer runs. A deadline may turn out to be early.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Monotonic> {
-        None
+        self.timers.next().map(|due| Monotonic::from_micros(due.max(0).cast_unsigned()))
+    }
+
+    /// Tells what the inventory knows: for each asset its fields, as events would carry them. Rules with
+    /// `groups: inventory` wait for exactly these.
+    pub fn set_inventory(&mut self, assets: Vec<Vec<(Arc<str>, Arc<str>)>>, now: Now) {
+        self.clock(now);
+        self.inventory = assets;
+        self.apply_inventory();
     }
 
     /// Takes over another set. Rules whose text did not change keep their state.
     pub fn replace(&mut self, set: Arc<RuleSet>) {
         let old = std::mem::replace(&mut self.set, set);
-        let mut states = std::mem::take(&mut self.states);
-        self.states = self.set.rules().iter().map(|rule| {
-            let at = old.rules().iter().position(|other| other.id == rule.id && other.fingerprint == rule.fingerprint);
-            let kept = at.and_then(|at| states.get_mut(at)).map(|state| std::mem::replace(state, State::None));
-            kept.unwrap_or_else(|| fresh(rule, self.limits))
-        }).collect();
+        let mut kept: std::collections::HashMap<(Arc<str>, u64), State> = old
+            .rules()
+            .iter()
+            .zip(std::mem::take(&mut self.states))
+            .map(|(rule, state)| ((rule.id.clone(), rule.fingerprint), state))
+            .collect();
+        let limits = self.limits;
+        let state = |rule: &Arc<Rule>| {
+            kept.remove(&(rule.id.clone(), rule.fingerprint)).unwrap_or_else(|| fresh(rule, limits))
+        };
+        self.states = self.set.rules().iter().map(state).collect();
+        self.apply_inventory();
+        self.rebuild_timers();
+    }
+
+    /// Sets the clock and runs the timers that are due; gives the length of `out` before.
+    fn begin(&mut self, now: Now, out: &mut Vec<FindingDraft>) -> usize {
+        let before = out.len();
+        self.clock(now);
+        if self.timers.next().is_some_and(|due| due <= self.mono) {
+            self.run_timers(now, out);
+        }
+        before
+    }
+
+    fn clock(&mut self, now: Now) {
+        let mono = i64::try_from(now.mono.micros()).unwrap_or(i64::MAX / 4).min(i64::MAX / 4);
+        self.mono = self.mono.max(mono);
+        if self.started.is_none() {
+            self.started = Some(mono);
+            self.mono = mono;
+        }
     }
 
     /// The event's time, or the box's time when the event claims to come from the future.
@@ -152,86 +239,18 @@ impl Engine {
         }
         time
     }
-
-    fn judge(&mut self, source: &LogSource, view: &View<'_>, out: &mut Vec<FindingDraft>) {
-        let before = out.len();
-        for (rule, state) in self.set.rules().iter().zip(&mut self.states) {
-            let Body::Detection(detection) = &rule.body;
-            if !routed(&rule.logsource, source) {
-                continue;
-            }
-            match (&rule.edge, state) {
-                (Some(edge), State::Hold(table)) => {
-                    hold_event(rule, detection, edge, table, view, &mut self.stats, out);
-                }
-                _ => {
-                    if explain::holds(&detection.condition, &detection.atoms, view.fields) {
-                        out.push(draft::plain(rule, detection, view));
-                    }
-                }
-            }
-        }
-        self.stats.matches += (out.len() - before) as u64;
-    }
 }
 
 /// 2020-01-01: before it, the box's clock has not been set and cannot judge an event's time.
 const CLOCK_SET_MICROS: i64 = 1_577_836_800_000_000;
 
 fn fresh(rule: &Rule, limits: Limits) -> State {
-    if rule.edge.is_some() { State::Hold(Table::new(limits.keys_per_rule)) } else { State::None }
-}
-
-/// Whether a rule's log source can be the event's. A part that either side leaves open does not conflict.
-fn routed(rule: &LogSource, event: &LogSource) -> bool {
-    let agrees = |rule: &Option<Arc<str>>, event: &Option<Arc<str>>| match (rule, event) {
-        (Some(rule), Some(event)) => rule.eq_ignore_ascii_case(event),
-        _ => true,
-    };
-    agrees(&rule.product, &event.product)
-        && agrees(&rule.category, &event.category)
-        && agrees(&rule.service, &event.service)
-}
-
-fn hold_event(
-    rule: &Rule,
-    detection: &Detection,
-    edge: &Edge,
-    table: &mut Table<Hold>,
-    view: &View<'_>,
-    stats: &mut Stats,
-    out: &mut Vec<FindingDraft>,
-) {
-    let holds = |logic| explain::holds(logic, &detection.atoms, view.fields);
-    if !holds(&edge.scope) {
-        return;
-    }
-    let Some(key) = view.key(&edge.key) else { return };
-    let active = holds(&detection.condition);
-    let clear = edge.clear.as_ref().map_or(!active, holds);
-    let remembers = edge.on_gap == crate::rule::edge::OnGap::Fire;
-    if !active && !remembers && table.get(&key).is_none() {
-        return;
-    }
-    let (hold, evicted) = table.entry(&key, Hold::default);
-    stats.evicted += evicted;
-    if active || hold.raised {
-        hold.asset = view.asset.clone().or(hold.asset.take());
-    }
-    let before = hold.clone_for_draft();
-    let Some(outcomes) = hold.step(edge, Step { time: view.time, active, clear }) else {
-        stats.late += 1;
-        return;
-    };
-    if hold.active {
-        hold.keep(view.kept());
-    }
-    for outcome in outcomes.into_iter().flatten() {
-        let state = if matches!(outcome, Outcome::Clear | Outcome::ClearGap) { &before } else { &*hold };
-        out.push(draft::held(rule, detection, edge, &key, outcome, state, view));
-    }
-    if hold.is_idle() && !remembers {
-        table.remove(&key);
+    match (&rule.body, &rule.edge) {
+        (Body::Correlation(_), Some(edge)) if edge.timer => State::Silence(Table::new(limits.keys_per_rule)),
+        (Body::Correlation(_), _) => State::Window(Table::new(limits.keys_per_rule)),
+        (Body::Detection(_), None) => State::None,
+        (Body::Detection(_), Some(edge)) if edge.first_seen.is_some() => State::Seen(Table::new(limits.keys_per_rule)),
+        (Body::Detection(_), Some(_)) => State::Keyed(Table::new(limits.keys_per_rule)),
     }
 }
 

@@ -4,13 +4,18 @@
 //! belongs to a rule by id and text, and state of rules that changed is dropped. Invariant: reading never panics
 //! and never allocates more than the bytes justify.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sitewarden_core::Now;
 use thiserror::Error;
 
-use super::hold::Hold;
+use super::keyed::Keyed;
+use super::seen::Seen;
+use super::silence::Silence;
+use super::table::Table;
+use super::window::Window;
 use super::{Engine, Limits, State, Stats};
 use crate::limits::SNAPSHOT_BYTES;
 use crate::set::RuleSet;
@@ -54,6 +59,10 @@ pub enum SnapshotError {
 #[serde(deny_unknown_fields)]
 struct Body {
     stats: Stats,
+    /// Monotonic time of the latest call; all others are relative to it after a restart.
+    mono: i64,
+    started: Option<i64>,
+    inventory: Vec<Vec<(Arc<str>, Arc<str>)>>,
     rules: Vec<RuleBody>,
 }
 
@@ -62,8 +71,28 @@ struct Body {
 struct RuleBody {
     id: Arc<str>,
     fingerprint: u64,
-    /// The key touched longest ago first.
-    holds: Vec<(Arc<str>, Hold)>,
+    state: StateBody,
+}
+
+/// State by key, the key touched longest ago first.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum StateBody {
+    Keyed(Vec<(Arc<str>, Keyed)>),
+    Seen(Vec<(Arc<str>, Seen)>),
+    Window(Vec<(Arc<str>, Window)>),
+    Silence(Vec<(Arc<str>, Silence)>),
+}
+
+fn entries<V: Clone>(table: &Table<V>) -> Vec<(Arc<str>, V)> {
+    table.by_age().into_iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+fn fill<V>(table: &mut Table<V>, saved: Vec<(Arc<str>, V)>, mut change: impl FnMut(&mut V)) {
+    for (key, mut value) in saved {
+        change(&mut value);
+        table.put(&key, value);
+    }
 }
 
 impl Engine {
@@ -72,47 +101,81 @@ impl Engine {
     pub fn snapshot(&self) -> Vec<u8> {
         let mut rules = Vec::new();
         for (rule, state) in self.set.rules().iter().zip(&self.states) {
-            let State::Hold(table) = state else { continue };
-            let holds: Vec<_> = table.by_age().into_iter().map(|(key, hold)| (key.clone(), hold.clone())).collect();
-            if !holds.is_empty() {
-                rules.push(RuleBody { id: rule.id.clone(), fingerprint: rule.fingerprint, holds });
-            }
+            let state = match state {
+                State::None => continue,
+                State::Keyed(table) => StateBody::Keyed(entries(table)),
+                State::Seen(table) => StateBody::Seen(entries(table)),
+                State::Window(table) => StateBody::Window(entries(table)),
+                State::Silence(table) => StateBody::Silence(entries(table)),
+            };
+            rules.push(RuleBody { id: rule.id.clone(), fingerprint: rule.fingerprint, state });
         }
+        let body = Body {
+            stats: self.stats,
+            mono: self.mono,
+            started: self.started,
+            inventory: self.inventory.clone(),
+            rules,
+        };
         let mut bytes = MAGIC.to_vec();
         bytes.push(VERSION);
-        let body = Body { stats: self.stats, rules };
         bytes.extend(serde_json::to_vec(&body).expect("invariant: maps have text keys and numbers are finite"));
         bytes
     }
 
-    /// An engine that goes on where the snapshot was taken. State of rules that are not in the set is dropped.
+    /// An engine that goes on where the snapshot was taken. State of rules that are not in the set is dropped;
+    /// the time between snapshot and `now` counts for no deadline.
     ///
     /// # Errors
     /// [`SnapshotError`] when the bytes are not a snapshot of this version; start with [`Engine::new`] then.
-    pub fn restore(set: Arc<RuleSet>, limits: Limits, bytes: &[u8], _now: Now) -> Result<Self, SnapshotError> {
-        if bytes.len() > SNAPSHOT_BYTES {
-            return Err(SnapshotError::TooLong { bytes: bytes.len() });
-        }
-        let rest = bytes.strip_prefix(MAGIC).ok_or(SnapshotError::Foreign { bytes: bytes.len() })?;
-        let Some((version, rest)) = rest.split_first() else {
-            return Err(SnapshotError::Foreign { bytes: bytes.len() });
-        };
-        if *version != VERSION {
-            return Err(SnapshotError::Version { found: *version });
-        }
-        let body: Body = serde_json::from_slice(rest).map_err(|source| SnapshotError::Damaged { source })?;
+    pub fn restore(set: Arc<RuleSet>, limits: Limits, bytes: &[u8], now: Now) -> Result<Self, SnapshotError> {
+        let body = read(bytes)?;
         let mut engine = Self::new(set, limits);
+        engine.clock(now);
+        let by = engine.mono.saturating_sub(body.mono);
+        engine.started = body.started.map(|started| started.saturating_add(by)).or(engine.started);
         engine.stats = body.stats;
+        engine.inventory = body.inventory;
+        let at: HashMap<(Arc<str>, u64), usize> = engine
+            .set
+            .rules()
+            .iter()
+            .enumerate()
+            .map(|(index, rule)| ((rule.id.clone(), rule.fingerprint), index))
+            .collect();
         for saved in body.rules {
-            let at = engine.set.rules().iter().position(|rule| {
-                rule.id == saved.id && rule.fingerprint == saved.fingerprint
-            });
-            if let Some(State::Hold(table)) = at.and_then(|at| engine.states.get_mut(at)) {
-                for (key, hold) in saved.holds {
-                    *table.entry(&key, Hold::default).0 = hold;
+            let index = at.get(&(saved.id, saved.fingerprint));
+            let Some(state) = index.and_then(|index| engine.states.get_mut(*index)) else { continue };
+            match (state, saved.state) {
+                (State::Keyed(table), StateBody::Keyed(saved)) => {
+                    fill(table, saved, |keyed| keyed.hold.mono = keyed.hold.mono.saturating_add(by));
                 }
+                (State::Seen(table), StateBody::Seen(saved)) => fill(table, saved, |_| {}),
+                (State::Window(table), StateBody::Window(saved)) => fill(table, saved, |window| {
+                    if let Some(waiting) = &mut window.waiting {
+                        waiting.mono = waiting.mono.saturating_add(by);
+                    }
+                }),
+                (State::Silence(table), StateBody::Silence(saved)) => fill(table, saved, |silence| silence.shift(by)),
+                _ => {}
             }
         }
+        engine.apply_inventory();
+        engine.rebuild_timers();
         Ok(engine)
     }
+}
+
+fn read(bytes: &[u8]) -> Result<Body, SnapshotError> {
+    if bytes.len() > SNAPSHOT_BYTES {
+        return Err(SnapshotError::TooLong { bytes: bytes.len() });
+    }
+    let rest = bytes.strip_prefix(MAGIC).ok_or(SnapshotError::Foreign { bytes: bytes.len() })?;
+    let Some((version, rest)) = rest.split_first() else {
+        return Err(SnapshotError::Foreign { bytes: bytes.len() });
+    };
+    if *version != VERSION {
+        return Err(SnapshotError::Version { found: *version });
+    }
+    serde_json::from_slice(rest).map_err(|source| SnapshotError::Damaged { source })
 }

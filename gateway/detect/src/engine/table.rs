@@ -24,6 +24,25 @@ impl<V> Table<V> {
     }
 
 
+    pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut V> {
+        self.entries.get_mut(key).map(|(_, value)| value)
+    }
+
+    /// All entries, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &V)> {
+        self.entries.iter().map(|(key, (_, value))| (key, value))
+    }
+
+    /// Calls with each entry, in no order.
+    pub(crate) fn each_mut(&mut self, mut call: impl FnMut(&Arc<str>, &mut V)) {
+        self.entries.iter_mut().for_each(|(key, (_, value))| call(key, value));
+    }
+
+    /// Keeps the keys that the call says.
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&Arc<str>) -> bool) {
+        self.entries.retain(|key, _| keep(key));
+    }
+
     pub(crate) fn get(&self, key: &str) -> Option<&V> {
         self.entries.get(key).map(|(_, value)| value)
     }
@@ -38,6 +57,15 @@ impl<V> Table<V> {
         let entry = self.entries.entry(key.clone()).or_insert_with(|| (0, make()));
         entry.0 = self.clock;
         (&mut entry.1, evicted)
+    }
+
+    /// Sets the value of a key, within the limit.
+    pub(crate) fn put(&mut self, key: &Arc<str>, value: V) {
+        if self.entries.len() >= self.limit && !self.entries.contains_key(key) {
+            self.evict();
+        }
+        self.clock += 1;
+        self.entries.insert(key.clone(), (self.clock, value));
     }
 
     fn evict(&mut self) -> u64 {

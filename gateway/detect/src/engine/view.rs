@@ -84,6 +84,12 @@ fn json(value: &Value, depth: usize) -> serde_json::Value {
     }
 }
 
+/// The fields of an event that was kept as evidence.
+pub(crate) fn fields_of(event: &EvidenceEvent) -> Vec<(Arc<str>, Value)> {
+    let serde_json::Value::Object(map) = &event.fields else { return Vec::new() };
+    map.iter().map(|(key, value)| (Arc::from(key.as_str()), value_of(value, 1))).collect()
+}
+
 /// A JSON value as an event's value, to a bounded depth.
 pub(crate) fn value_of(json: &serde_json::Value, depth: usize) -> Value {
     use serde_json::Value as Json;

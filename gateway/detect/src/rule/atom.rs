@@ -144,6 +144,17 @@ impl Logic {
         if parts.len() == 1 { parts.remove(0) } else { Self::Any(parts) }
     }
 
+    /// Moves every atom by an offset, for joining two lists of atoms.
+    pub(crate) fn shift(&mut self, offset: usize) {
+        match self {
+            Self::Atom(index) => *index += offset,
+            Self::All(parts) | Self::Any(parts) | Self::AtLeast(_, parts) => {
+                parts.iter_mut().for_each(|part| part.shift(offset));
+            }
+            Self::Not(inner) => inner.shift(offset),
+        }
+    }
+
     /// Calls with each atom and whether it stands under an odd number of `not`.
     pub(crate) fn each_atom(&self, negated: bool, call: &mut impl FnMut(usize, bool)) {
         match self {

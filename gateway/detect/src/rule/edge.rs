@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use super::atom::{Atom, Logic, Test};
 use super::lower::Lowering;
+use super::edge_parts::{self, Band, Change, FirstSeen, Schedule, Stuck, Suppress};
+use super::expr::Expr;
 use super::{Detection, condition, duration, raw};
 use crate::error::Fault;
-use crate::yaml::Node;
+use crate::yaml::{Key, Node};
 
 /// The `x-edge` section of a rule.
 #[derive(Clone, Debug)]
@@ -31,6 +33,53 @@ pub(crate) struct Edge {
     pub(crate) on_gap: OnGap,
     /// Which events the rule is about at all; the others leave its state alone.
     pub(crate) scope: Logic,
+    pub(crate) rate: Option<Change>,
+    pub(crate) delta: Option<Change>,
+    pub(crate) stuck: Option<Stuck>,
+    pub(crate) first_seen: Option<FirstSeen>,
+    /// Judged by the clock as well, not only when an event comes.
+    pub(crate) timer: bool,
+    /// The groups are those of the inventory, not those that were seen.
+    pub(crate) inventory: bool,
+    /// How long after the start of the engine no silence is told.
+    pub(crate) start_grace: Duration,
+    /// The fields by which groups that fall silent make one finding.
+    pub(crate) collapse_by: Vec<Arc<str>>,
+    pub(crate) suppress: Option<Suppress>,
+    pub(crate) schedule: Option<Schedule>,
+    pub(crate) bands: Vec<Band>,
+    pub(crate) expr: Option<Arc<Expr>>,
+}
+
+impl Edge {
+    fn new() -> Self {
+        Self {
+            key: Vec::new(),
+            hold: Duration::ZERO,
+            clear: None,
+            clear_for: Duration::ZERO,
+            max_gap: None,
+            on_gap: OnGap::Hold,
+            scope: Logic::All(Vec::new()),
+            rate: None,
+            delta: None,
+            stuck: None,
+            first_seen: None,
+            timer: false,
+            inventory: false,
+            start_grace: Duration::ZERO,
+            collapse_by: Vec::new(),
+            suppress: None,
+            schedule: None,
+            bands: Vec::new(),
+            expr: None,
+        }
+    }
+
+    /// Whether the rule remembers values from event to event.
+    pub(crate) const fn measures(&self) -> bool {
+        self.rate.is_some() || self.delta.is_some() || self.stuck.is_some()
+    }
 }
 
 /// What a gap longer than `max-gap` does.
@@ -44,22 +93,16 @@ pub(crate) enum OnGap {
     Fire,
 }
 
-const KEYS: &str = "key, scope, for, clear, clear-for, max-gap, on-gap";
+const KEYS: &str = "key, scope, for, clear, clear-for, max-gap, on-gap, rate, delta, stuck, first-seen, trigger, \
+                    suppress, schedule, severity, expr";
+const TIMER_KEYS: &str = "trigger, groups, start-grace, collapse-by, suppress, schedule";
 
-/// Reads the section and puts its comparisons beside those of the detection.
+/// Reads the section of a detection and puts its comparisons beside those of the detection.
 pub(crate) fn read(node: &Node, detection: &mut Detection, lowering: &mut Lowering<'_>) -> Result<Edge, Fault> {
     let Some(entries) = node.map() else {
         return Err(node.fault("`x-edge` is not a map", format!("keys are {KEYS}")));
     };
-    let mut edge = Edge {
-        key: Vec::new(),
-        hold: Duration::ZERO,
-        clear: None,
-        clear_for: Duration::ZERO,
-        max_gap: None,
-        on_gap: OnGap::Hold,
-        scope: Logic::All(Vec::new()),
-    };
+    let mut edge = Edge::new();
     let mut scope = None;
     lowering.atoms = std::mem::take(&mut detection.atoms);
     for (key, value) in entries {
@@ -71,25 +114,77 @@ pub(crate) fn read(node: &Node, detection: &mut Detection, lowering: &mut Loweri
             "clear-for" => edge.clear_for = duration::read(value)?,
             "max-gap" => edge.max_gap = Some(duration::read(value)?),
             "on-gap" => edge.on_gap = on_gap(value)?,
-            other => {
-                let message = format!("`{other}` is not part of x-edge");
-                return Err(Fault::new(key.place, message, format!("keys are {KEYS}")));
-            }
+            "rate" => edge.rate = Some(edge_parts::change(value, "rate")?),
+            "delta" => edge.delta = Some(edge_parts::change(value, "delta")?),
+            "stuck" => edge.stuck = Some(edge_parts::stuck(value)?),
+            "first-seen" => edge.first_seen = Some(edge_parts::first_seen(value)?),
+            "severity" => edge.bands = edge_parts::bands(value, lowering)?,
+            "expr" => edge.expr = Some(Arc::new(Expr::parse(value)?)),
+            _ => shared(&mut edge, key, value, KEYS)?,
         }
     }
-    if edge.on_gap != OnGap::Hold && edge.max_gap.is_none() {
-        return Err(node.fault("`on-gap` without `max-gap`", "say how long a gap is: `max-gap: 30s`"));
-    }
     detection.atoms = std::mem::take(&mut lowering.atoms);
+    check(&edge, node)?;
     edge.scope = match scope {
         Some(value) => explicit_scope(value, detection)?,
-        None => implied_scope(detection, edge.clear.as_ref()),
+        None => implied_scope(detection, &edge),
     };
     Ok(edge)
 }
 
+/// Reads the section of a correlation.
+pub(crate) fn read_timer(node: &Node) -> Result<Edge, Fault> {
+    let Some(entries) = node.map() else {
+        return Err(node.fault("`x-edge` is not a map", format!("keys are {TIMER_KEYS}")));
+    };
+    let mut edge = Edge::new();
+    for (key, value) in entries {
+        match key.text.as_str() {
+            "groups" if value.text() == Some("inventory") => edge.inventory = true,
+            "groups" => return Err(value.fault("`groups` is not understood", "write `groups: inventory`")),
+            "start-grace" => edge.start_grace = duration::read(value)?,
+            "collapse-by" => edge.collapse_by = names(value)?,
+            _ => shared(&mut edge, key, value, TIMER_KEYS)?,
+        }
+    }
+    let silent_only = edge.inventory || !edge.start_grace.is_zero() || !edge.collapse_by.is_empty();
+    if silent_only && !edge.timer {
+        let hint = "add `trigger: timer`";
+        return Err(node.fault("`groups`, `start-grace` and `collapse-by` belong to a timer", hint));
+    }
+    Ok(edge)
+}
+
+fn shared(edge: &mut Edge, key: &Key, value: &Node, known: &str) -> Result<(), Fault> {
+    match key.text.as_str() {
+        "trigger" if value.text() == Some("timer") => edge.timer = true,
+        "trigger" => return Err(value.fault("`trigger` is not understood", "write `trigger: timer`")),
+        "suppress" => edge.suppress = Some(edge_parts::suppress(value)?),
+        "schedule" => edge.schedule = Some(edge_parts::schedule(value)?),
+        other => {
+            let message = format!("`{other}` is not part of x-edge here");
+            return Err(Fault::new(key.place, message, format!("keys are {known}")));
+        }
+    }
+    Ok(())
+}
+
+fn check(edge: &Edge, node: &Node) -> Result<(), Fault> {
+    if edge.on_gap != OnGap::Hold && edge.max_gap.is_none() {
+        return Err(node.fault("`on-gap` without `max-gap`", "say how long a gap is: `max-gap: 30s`"));
+    }
+    if edge.timer && edge.hold.is_zero() {
+        return Err(node.fault("`trigger: timer` without `for`", "say how long the condition must last: `for: 5m`"));
+    }
+    let stateful = !edge.hold.is_zero() || edge.clear.is_some() || edge.measures() || edge.max_gap.is_some();
+    if edge.first_seen.is_some() && (stateful || !edge.key.is_empty()) {
+        return Err(node.fault("`first-seen` stands alone", "put its key inside: `first-seen: {key: .., value: ..}`"));
+    }
+    Ok(())
+}
+
 /// One selection written in place.
-fn selection(name: &str, node: &Node, lowering: &mut Lowering<'_>) -> Result<Logic, Fault> {
+pub(crate) fn selection(name: &str, node: &Node, lowering: &mut Lowering<'_>) -> Result<Logic, Fault> {
     lowering.selection = Arc::from(name);
     raw::lower(&raw::selection(node)?, lowering)
 }
@@ -126,11 +221,11 @@ fn explicit_scope(node: &Node, detection: &Detection) -> Result<Logic, Fault> {
 /// The measured fields are those of `clear`, those compared as numbers, and `value`. What the condition demands of
 /// other fields is the scope; an event must also carry one of the measured fields. A condition that has none is
 /// all measurement, and every event of the log source counts.
-fn implied_scope(detection: &mut Detection, clear: Option<&Logic>) -> Logic {
+fn implied_scope(detection: &mut Detection, edge: &Edge) -> Logic {
     let mut measured: BTreeSet<Arc<str>> = BTreeSet::new();
     let atoms = &detection.atoms;
     let field = |index: usize| atoms.get(index).and_then(|atom| atom.field.clone());
-    if let Some(clear) = clear {
+    if let Some(clear) = &edge.clear {
         clear.each_atom(false, &mut |index, _| measured.extend(field(index)));
     }
     detection.condition.each_atom(false, &mut |index, _| {
@@ -148,7 +243,8 @@ fn implied_scope(detection: &mut Detection, clear: Option<&Logic>) -> Logic {
     };
     let mut scope: Vec<Logic> = conjuncts.iter().filter(|logic| !measures(logic)).map(|l| (*l).clone()).collect();
     if scope.len() == conjuncts.len() {
-        return Logic::All(Vec::new());
+        // With `rate`, `delta` or `stuck` the measurement is theirs, and the whole condition is the scope.
+        return if edge.measures() { detection.condition.clone() } else { Logic::All(Vec::new()) };
     }
     let mut present = Vec::new();
     for name in measured {

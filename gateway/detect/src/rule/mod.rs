@@ -5,8 +5,12 @@
 
 pub(crate) mod atom;
 pub(crate) mod condition;
+pub(crate) mod correlation;
 pub(crate) mod duration;
 pub(crate) mod edge;
+pub(crate) mod edge_parts;
+pub(crate) mod expr;
+pub(crate) mod filter;
 pub(crate) mod lower;
 pub(crate) mod modifiers;
 pub(crate) mod parse;
@@ -18,6 +22,7 @@ use std::sync::Arc;
 use sitewarden_core::{LogSource, Severity};
 
 pub(crate) use atom::{Atom, Logic};
+use correlation::Correlation;
 use edge::Edge;
 use tests_section::RuleTest;
 
@@ -61,6 +66,8 @@ pub struct Rule {
 pub(crate) enum Body {
     /// Single events.
     Detection(Detection),
+    /// Matches of other rules.
+    Correlation(Correlation),
 }
 
 /// A lowered `detection:` section.

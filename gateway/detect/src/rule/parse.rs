@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use sitewarden_core::{LogSource, Severity};
 
+use super::correlation::{self, Kind};
 use super::edge;
+use super::filter::Filter;
 use super::lower::Lowering;
 use super::raw::RawDetection;
 use super::{Body, Rule, tests_section};
@@ -23,12 +25,13 @@ pub(crate) struct Origin {
     pub(crate) number: usize,
 }
 
-/// Reads a detection rule.
+/// Reads a detection rule, with the filters that apply to it.
 pub(crate) fn detection_rule(
     document: &Document,
     raw: &RawDetection,
     origin: &Origin,
     placeholders: &Placeholders,
+    filters: &[Filter],
 ) -> Result<Rule, Fault> {
     let root = &document.root;
     let mut rule = header(document, origin)?;
@@ -38,10 +41,33 @@ pub(crate) fn detection_rule(
     rule.logsource = logsource(source)?;
     let mut lowering = Lowering::new(placeholders);
     let mut detection = raw.lower(&mut lowering)?;
+    let names = [Some(&*rule.id), rule.name.as_deref(), Some(&*rule.title)];
+    for filter in filters.iter().filter(|filter| filter.applies(names, &rule.logsource)) {
+        filter.apply(&mut detection, placeholders)?;
+        rule.fingerprint = rule.fingerprint.rotate_left(1) ^ fingerprint(&filter.source);
+    }
     if let Some(node) = root.get("x-edge") {
         rule.edge = Some(edge::read(node, &mut detection, &mut lowering)?);
     }
     rule.body = Body::Detection(detection);
+    Ok(rule)
+}
+
+/// Reads a correlation rule; what it refers to is resolved by the set.
+pub(crate) fn correlation_rule(document: &Document, section: &Node, origin: &Origin) -> Result<Rule, Fault> {
+    let root = &document.root;
+    let mut rule = header(document, origin)?;
+    let correlation = correlation::read(section, root.get("generate"))?;
+    if let Some(node) = root.get("x-edge") {
+        let edge = edge::read_timer(node)?;
+        let silence = correlation.kind == Kind::EventCount && correlation.condition.fewer_than().is_some();
+        if edge.timer && !silence {
+            let hint = "write `type: event_count` and `condition: {lt: 1}`";
+            return Err(node.fault("`trigger: timer` waits for too few events", hint));
+        }
+        rule.edge = Some(edge);
+    }
+    rule.body = Body::Correlation(correlation);
     Ok(rule)
 }
 

@@ -1,0 +1,411 @@
+//! Matches as events of correlations, and everything that the clock alone decides.
+//!
+//! Not the windows themselves. Invariant: feeding ends, since a set has no circle of correlations; and a key whose
+//! deadline came up is queued again as long as it waits for something.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sitewarden_core::{FindingDraft, Now};
+
+use super::keyed::{self, Context};
+use super::silence::{Asked, Silence};
+use super::table::Table;
+use super::view::{SEPARATOR, View, fields_of};
+use super::window::{Entry, Window};
+use super::{Engine, State, draft};
+use crate::rule::correlation::{Correlation, Kind};
+use crate::rule::edge::Edge;
+use crate::rule::{Body, Rule};
+
+impl Engine {
+    /// A rule matched on this event: tells the correlations that refer to it, and those that refer to them.
+    pub(super) fn feed(&mut self, index: usize, view: &View<'_>, now: Now, out: &mut Vec<FindingDraft>) {
+        let set = self.set.clone();
+        let mut open = vec![index];
+        while let Some(base) = open.pop() {
+            for (referrer, position) in set.links().referrers.get(base).into_iter().flatten() {
+                let Some(rule) = set.rules().get(*referrer) else { continue };
+                let Body::Correlation(correlation) = &rule.body else { continue };
+                let fires = match &rule.edge {
+                    Some(edge) if edge.timer => {
+                        self.arrival(*referrer, rule, (correlation, edge, *position), view, out);
+                        false
+                    }
+                    _ => self.count(*referrer, rule, (correlation, *position), view, now, out),
+                };
+                if fires {
+                    open.push(*referrer);
+                }
+            }
+        }
+    }
+
+    /// One more match for a correlation; whether it matches now.
+    fn count(
+        &mut self,
+        index: usize,
+        rule: &Rule,
+        (correlation, position): (&Correlation, usize),
+        view: &View<'_>,
+        now: Now,
+        out: &mut Vec<FindingDraft>,
+    ) -> bool {
+        let edge = rule.edge.as_ref();
+        if edge.and_then(|edge| edge.schedule.as_ref()).is_some_and(|schedule| !schedule.covers(view.time)) {
+            return false;
+        }
+        let fields = correlation.group_by.get(position).map(Vec::as_slice).unwrap_or_default();
+        let Some(key) = view.key(fields) else { return false };
+        let value = match &correlation.kind {
+            Kind::ValueCount(fields) => view.key(fields),
+            Kind::Metric(_, field) => view.key(std::slice::from_ref(field)),
+            _ => None,
+        };
+        let suppressed = self.suppressed(index, |by| view.key(by));
+        let silent = self.is_silent(index);
+        let mono = self.mono;
+        let Some(State::Window(table)) = self.states.get_mut(index) else { return false };
+        let (window, evicted) = table.entry(&key, Window::default);
+        self.stats.evicted += evicted;
+        let before = window.waiting.is_some().then(|| window.clone());
+        let rule_index = u16::try_from(position).unwrap_or(u16::MAX);
+        let taken =
+            window.take(correlation, Entry { time: view.time, rule: rule_index, value }, now.wall, mono);
+        self.stats.dropped += taken.dropped;
+        if taken.late {
+            self.stats.late += 1;
+            return false;
+        }
+        window.keep(view.kept());
+        window.asset = draft::asset_of(view).or_else(|| window.asset.take());
+        let due = window.waiting.map(|waiting| after(waiting.mono, correlation.timespan));
+        self.timers.queue(&mut window.queued, due, index, &key);
+        let mut fired = false;
+        if let (Some(time), Some(before)) = (taken.fired_before, before) {
+            fired = true;
+            if !silent && !suppressed {
+                out.push(draft::correlated(rule, correlation, &key, &before, time));
+            }
+        }
+        if taken.fires {
+            fired = true;
+            if !silent && !suppressed {
+                out.push(draft::correlated(rule, correlation, &key, window, view.time));
+            }
+        }
+        self.stats.suppressed += u64::from(fired && suppressed);
+        fired && !suppressed
+    }
+
+    /// An event of a group that is waited for.
+    fn arrival(
+        &mut self,
+        index: usize,
+        rule: &Rule,
+        (correlation, edge, position): (&Correlation, &Edge, usize),
+        view: &View<'_>,
+        out: &mut Vec<FindingDraft>,
+    ) {
+        let Some(asked) = asked(correlation) else { return };
+        let fields = correlation.group_by.get(position).map(Vec::as_slice).unwrap_or_default();
+        let Some(key) = view.key(fields) else { return };
+        let grace_ends = after(self.started.unwrap_or(self.mono), edge.start_grace);
+        let mono = self.mono;
+        let Some(State::Silence(table)) = self.states.get_mut(index) else { return };
+        if edge.inventory && table.get(&key).is_none() {
+            return;
+        }
+        let (silence, evicted) = table.entry(&key, || Silence::new(mono));
+        self.stats.evicted += evicted;
+        let ends = silence.arrive(asked, mono, view.time);
+        if !edge.collapse_by.is_empty() {
+            silence.collapse = view.key(&edge.collapse_by).or_else(|| silence.collapse.take());
+        }
+        if let Some(suppress) = &edge.suppress {
+            silence.parent = view.key(&suppress.by).or_else(|| silence.parent.take());
+        }
+        if silence.asset.is_none() {
+            silence.asset = draft::asset_of(view);
+        }
+        let due = silence.due(asked, grace_ends);
+        self.timers.queue(&mut silence.queued, due, index, &key);
+        if ends {
+            let silence = silence.clone();
+            if let Some(draft) = self.end_of_silence(index, rule, &key, &silence, view) {
+                out.push(draft);
+            }
+        }
+    }
+
+    /// The end of a finding on silence; of a collapsed one only with its last group.
+    fn end_of_silence(
+        &self,
+        index: usize,
+        rule: &Rule,
+        key: &Arc<str>,
+        silence: &Silence,
+        view: &View<'_>,
+    ) -> Option<FindingDraft> {
+        let Some(collapse) = &silence.collapse else {
+            return Some(draft::heard_again(rule, key, silence.asset.clone(), view.time));
+        };
+        let Some(State::Silence(table)) = self.states.get(index) else { return None };
+        let others = table.iter().any(|(_, other)| other.raised && other.collapse.as_ref() == Some(collapse));
+        (!others).then(|| draft::heard_again(rule, collapse, None, view.time))
+    }
+
+    /// Runs the deadlines that are due.
+    pub(super) fn run_timers(&mut self, now: Now, out: &mut Vec<FindingDraft>) {
+        let set = self.set.clone();
+        let mut collapsed: BTreeMap<(usize, Arc<str>), ()> = BTreeMap::new();
+        while let Some((due, index, key)) = self.timers.pop(self.mono) {
+            let Some(rule) = set.rules().get(index) else { continue };
+            if !self.unqueue(index, &key, due) {
+                continue;
+            }
+            match (&rule.body, &rule.edge) {
+                (Body::Detection(_), Some(_)) => self.time_keyed(index, rule, &key, now, out),
+                (Body::Correlation(correlation), Some(edge)) if edge.timer => {
+                    if let Some(group) = self.time_silence(index, rule, (correlation, edge), &key, now, out) {
+                        collapsed.insert((index, group), ());
+                    }
+                }
+                (Body::Correlation(correlation), _) => self.time_window(index, rule, correlation, &key, now, out),
+                _ => {}
+            }
+        }
+        for (index, group) in collapsed.into_keys() {
+            let (Some(rule), Some(State::Silence(table))) = (set.rules().get(index), self.states.get(index)) else {
+                continue;
+            };
+            if !self.is_silent(index) {
+                out.push(draft::collapsed(rule, &group, table, now.wall));
+            }
+        }
+    }
+
+    /// Whether the entry that came up is the one that its state has queued.
+    fn unqueue(&mut self, index: usize, key: &str, due: i64) -> bool {
+        let queued = match self.states.get_mut(index) {
+            Some(State::Keyed(table)) => table.get_mut(key).map(|keyed| &mut keyed.queued),
+            Some(State::Silence(table)) => table.get_mut(key).map(|silence| &mut silence.queued),
+            Some(State::Window(table)) => table.get_mut(key).map(|window| &mut window.queued),
+            _ => None,
+        };
+        queued.is_some_and(|queued| {
+            let live = *queued == Some(due);
+            if live {
+                *queued = None;
+            }
+            live
+        })
+    }
+
+    fn time_keyed(&mut self, index: usize, rule: &Rule, key: &Arc<str>, now: Now, out: &mut Vec<FindingDraft>) {
+        let (Body::Detection(detection), Some(edge)) = (&rule.body, &rule.edge) else { return };
+        let last = match self.states.get(index) {
+            Some(State::Keyed(table)) => table.get(key).and_then(|keyed| keyed.hold.events.last().cloned()),
+            _ => None,
+        };
+        let fields = last.as_deref().map(fields_of).unwrap_or_default();
+        let time = last.as_ref().map_or(now.wall, |event| event.time);
+        let view = View::new(&fields, time, None);
+        let suppressed = self.suppressed(index, |by| view.key(by));
+        let Some(State::Keyed(table)) = self.states.get_mut(index) else { return };
+        let before = out.len();
+        let mut context = Context {
+            index,
+            rule,
+            detection,
+            edge,
+            mono: self.mono,
+            stats: &mut self.stats,
+            timers: &mut self.timers,
+            out,
+        };
+        let raised = keyed::pass(&mut context, table, key, suppressed);
+        if self.is_silent(index) {
+            out.truncate(before);
+        }
+        if raised {
+            self.feed(index, &view, now, out);
+        }
+    }
+
+    fn time_window(
+        &mut self,
+        index: usize,
+        rule: &Rule,
+        correlation: &Correlation,
+        key: &Arc<str>,
+        now: Now,
+        out: &mut Vec<FindingDraft>,
+    ) {
+        let silent = self.is_silent(index);
+        let Some(State::Window(table)) = self.states.get_mut(index) else { return };
+        let Some(window) = table.get_mut(key) else { return };
+        let Some(waiting) = window.waiting else { return };
+        let due = after(waiting.mono, correlation.timespan);
+        if due > self.mono {
+            self.timers.queue(&mut window.queued, Some(due), index, key);
+            return;
+        }
+        let time = waiting.since.after(correlation.timespan);
+        if !silent {
+            out.push(draft::correlated(rule, correlation, key, window, time));
+        }
+        let last = window.events.back().cloned();
+        window.consume();
+        if let Some(event) = last {
+            let fields = fields_of(&event);
+            let asset = window.asset.clone();
+            self.feed(index, &View::new(&fields, time, asset), now, out);
+        }
+    }
+
+    /// A group's deadline came up. Gives the group's collapsed name when its finding is to be told with others.
+    fn time_silence(
+        &mut self,
+        index: usize,
+        rule: &Rule,
+        (correlation, edge): (&Correlation, &Edge),
+        key: &Arc<str>,
+        now: Now,
+        out: &mut Vec<FindingDraft>,
+    ) -> Option<Arc<str>> {
+        let asked = asked(correlation)?;
+        let grace_ends = after(self.started.unwrap_or(self.mono), edge.start_grace);
+        let silent = self.is_silent(index);
+        let scheduled = edge.schedule.as_ref().is_none_or(|schedule| schedule.covers(now.wall));
+        let parent = match self.states.get(index) {
+            Some(State::Silence(table)) => table.get(key).and_then(|silence| silence.parent.clone()),
+            _ => None,
+        };
+        let suppressed = self.suppressed(index, |_| parent.clone());
+        let Some(State::Silence(table)) = self.states.get_mut(index) else { return None };
+        let silence = table.get_mut(key)?;
+        let due = silence.due(asked, grace_ends)?;
+        if due > self.mono || suppressed || !scheduled {
+            if due <= self.mono {
+                self.stats.suppressed += u64::from(suppressed);
+                silence.not_before = after(self.mono, asked.span);
+            }
+            let again = silence.due(asked, grace_ends);
+            self.timers.queue(&mut silence.queued, again, index, key);
+            return None;
+        }
+        silence.raised = true;
+        if silence.collapse.is_some() && !edge.collapse_by.is_empty() {
+            return silence.collapse.clone();
+        }
+        if !silent {
+            out.push(draft::silent(rule, key, silence, asked, now.wall));
+        }
+        None
+    }
+
+    /// Makes the groups of rules with `groups: inventory` those of the inventory.
+    pub(super) fn apply_inventory(&mut self) {
+        let set = self.set.clone();
+        let assets = std::mem::take(&mut self.inventory);
+        for (index, rule) in set.rules().iter().enumerate() {
+            let (Body::Correlation(correlation), Some(edge)) = (&rule.body, &rule.edge) else { continue };
+            let Some(asked) = asked(correlation).filter(|_| edge.inventory && edge.timer) else { continue };
+            let fields = correlation.group_by.first().map(Vec::as_slice).unwrap_or_default();
+            let known: BTreeMap<Arc<str>, usize> =
+                assets.iter().enumerate().filter_map(|(at, asset)| Some((asset_key(asset, fields)?, at))).collect();
+            let grace_ends = after(self.started.unwrap_or(self.mono), edge.start_grace);
+            let mono = self.mono;
+            let Some(State::Silence(table)) = self.states.get_mut(index) else { continue };
+            table.retain(|key| known.contains_key(key));
+            for (key, at) in known {
+                let Some(asset) = assets.get(at) else { continue };
+                let (silence, evicted) = table.entry(&key, || Silence::new(mono));
+                self.stats.evicted += evicted;
+                describe(silence, asset, edge);
+                let due = silence.due(asked, grace_ends);
+                self.timers.queue(&mut silence.queued, due, index, &key);
+            }
+        }
+        self.inventory = assets;
+    }
+
+    /// Queues every deadline anew, after states came from elsewhere.
+    pub(super) fn rebuild_timers(&mut self) {
+        self.timers.clear();
+        let started = self.started.unwrap_or(self.mono);
+        let set = self.set.clone();
+        for (index, (rule, state)) in set.rules().iter().zip(&mut self.states).enumerate() {
+            let timers = &mut self.timers;
+            match (state, &rule.body, &rule.edge) {
+                (State::Keyed(table), _, Some(edge)) => table.each_mut(|key, keyed| {
+                    keyed.queued = None;
+                    let due = keyed.hold.due(edge);
+                    timers.queue(&mut keyed.queued, due, index, key);
+                }),
+                (State::Silence(table), Body::Correlation(correlation), Some(edge)) => {
+                    let Some(asked) = asked(correlation) else { continue };
+                    let grace_ends = after(started, edge.start_grace);
+                    table.each_mut(|key, silence| {
+                        silence.queued = None;
+                        let due = silence.due(asked, grace_ends);
+                        timers.queue(&mut silence.queued, due, index, key);
+                    });
+                }
+                (State::Window(table), Body::Correlation(correlation), _) => table.each_mut(|key, window| {
+                    window.queued = None;
+                    let due = window.waiting.map(|waiting| after(waiting.mono, correlation.timespan));
+                    timers.queue(&mut window.queued, due, index, key);
+                }),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// What a correlation with a timer asks; `None` when it asks for no silence.
+pub(super) fn asked(correlation: &Correlation) -> Option<Asked> {
+    Some(Asked { count: correlation.condition.fewer_than()?, span: correlation.timespan })
+}
+
+pub(super) fn after(mono: i64, span: Duration) -> i64 {
+    mono.saturating_add(i64::try_from(span.as_micros()).unwrap_or(i64::MAX / 4))
+}
+
+fn asset_key(asset: &[(Arc<str>, Arc<str>)], fields: &[Arc<str>]) -> Option<Arc<str>> {
+    let mut key = String::new();
+    for (at, field) in fields.iter().enumerate() {
+        if at > 0 {
+            key.push(SEPARATOR);
+        }
+        key.push_str(asset.iter().find(|(name, _)| name == field).map(|(_, value)| &**value)?);
+    }
+    Some(super::view::bounded(key))
+}
+
+/// Takes from the inventory what no event has told yet.
+fn describe(silence: &mut Silence, asset: &[(Arc<str>, Arc<str>)], edge: &Edge) {
+    if silence.collapse.is_none() && !edge.collapse_by.is_empty() {
+        silence.collapse = asset_key(asset, &edge.collapse_by);
+    }
+    if let Some(suppress) = edge.suppress.as_ref().filter(|_| silence.parent.is_none()) {
+        silence.parent = asset_key(asset, &suppress.by);
+    }
+    if silence.asset.is_none() {
+        let id = asset.iter().find(|(name, _)| &**name == "device_id");
+        silence.asset = id.map(|(_, id)| sitewarden_core::AssetRef::new(id));
+    }
+}
+
+/// The groups of a collapsed finding, in order.
+pub(super) fn members<'a>(table: &'a Table<Silence>, group: &str) -> Vec<&'a Arc<str>> {
+    let mut members: Vec<_> = table
+        .iter()
+        .filter(|(_, silence)| silence.raised && silence.collapse.as_deref() == Some(group))
+        .map(|(key, _)| key)
+        .collect();
+    members.sort_unstable();
+    members
+}

@@ -1,0 +1,147 @@
+//! One event against all rules that may concern it.
+//!
+//! Not how conditions are evaluated. Invariant: rules are judged in the order of the set, correlations after the
+//! rules that they refer to, so that the same events give the same matches in the same order.
+
+use std::sync::Arc;
+
+use sitewarden_core::{FindingDraft, LogSource, Now};
+
+use super::keyed::{self, Context, Verdict};
+use super::seen::Seen;
+use super::view::View;
+use super::{Engine, State, draft};
+use crate::explain;
+use crate::rule::{Body, Rule};
+
+impl Engine {
+    /// Judges an event and feeds correlations with what matched.
+    pub(super) fn judge(&mut self, source: &LogSource, view: &View<'_>, now: Now, out: &mut Vec<FindingDraft>) {
+        let set = self.set.clone();
+        for (index, rule) in set.rules().iter().enumerate() {
+            let Body::Detection(detection) = &rule.body else { continue };
+            if !routed(&rule.logsource, source) {
+                continue;
+            }
+            let holds = |logic| explain::holds(logic, &detection.atoms, view.fields);
+            let Some(edge) = &rule.edge else {
+                if holds(&detection.condition) {
+                    self.matched(index, rule, view, now, out);
+                }
+                continue;
+            };
+            if edge.first_seen.is_some() {
+                if holds(&detection.condition) {
+                    self.first_seen(index, rule, view, now, out);
+                }
+            } else if holds(&edge.scope) {
+                let verdict = Verdict {
+                    condition: holds(&detection.condition),
+                    clear: edge.clear.as_ref().map(holds),
+                    suppressed: false,
+                };
+                self.keyed(index, rule, view, verdict, now, out);
+            }
+        }
+    }
+
+    /// A rule without state matched.
+    fn matched(&mut self, index: usize, rule: &Rule, view: &View<'_>, now: Now, out: &mut Vec<FindingDraft>) {
+        let Body::Detection(detection) = &rule.body else { return };
+        if !self.is_silent(index) {
+            out.push(draft::plain(rule, detection, view));
+        }
+        self.feed(index, view, now, out);
+    }
+
+    fn keyed(
+        &mut self,
+        index: usize,
+        rule: &Rule,
+        view: &View<'_>,
+        verdict: Verdict,
+        now: Now,
+        out: &mut Vec<FindingDraft>,
+    ) {
+        let (Body::Detection(detection), Some(edge)) = (&rule.body, &rule.edge) else { return };
+        let suppressed = verdict.condition && self.suppressed(index, |by| view.key(by));
+        let Some(State::Keyed(table)) = self.states.get_mut(index) else { return };
+        let before = out.len();
+        let mut context = Context {
+            index,
+            rule,
+            detection,
+            edge,
+            mono: self.mono,
+            stats: &mut self.stats,
+            timers: &mut self.timers,
+            out,
+        };
+        let raised = keyed::event(&mut context, table, view, Verdict { suppressed, ..verdict });
+        if self.is_silent(index) {
+            out.truncate(before);
+        }
+        if raised {
+            self.feed(index, view, now, out);
+        }
+    }
+
+    fn first_seen(&mut self, index: usize, rule: &Rule, view: &View<'_>, now: Now, out: &mut Vec<FindingDraft>) {
+        let (Body::Detection(detection), Some(edge)) = (&rule.body, &rule.edge) else { return };
+        let Some(first) = &edge.first_seen else { return };
+        if edge.schedule.as_ref().is_some_and(|schedule| !schedule.covers(view.time))
+            || edge.expr.as_ref().is_some_and(|expr| !expr.holds(view.fields))
+        {
+            return;
+        }
+        let (Some(key), Some(value)) = (view.key(&first.key), view.key(std::slice::from_ref(&first.value))) else {
+            return;
+        };
+        let suppressed = self.suppressed(index, |by| view.key(by));
+        let Some(State::Seen(table)) = self.states.get_mut(index) else { return };
+        let (seen, evicted) = table.entry(&key, || Seen::new(view.time));
+        let (new, dropped) = seen.take(first, &value, view.time);
+        self.stats.evicted += evicted;
+        self.stats.dropped += dropped;
+        if !new {
+            return;
+        }
+        if suppressed {
+            self.stats.suppressed += 1;
+            return;
+        }
+        if !self.is_silent(index) {
+            out.push(draft::first_seen(rule, detection, &key, &value, view));
+        }
+        self.feed(index, view, now, out);
+    }
+
+    /// Whether a finding of the rule's parent keeps a match back; `key` makes the parent's key of field names.
+    pub(super) fn suppressed(&self, index: usize, key: impl Fn(&[Arc<str>]) -> Option<Arc<str>>) -> bool {
+        let rule = self.set.rules().get(index);
+        let Some(suppress) = rule.and_then(|rule| rule.edge.as_ref()?.suppress.as_ref()) else { return false };
+        let parent = self.set.links().parents.get(index).copied().flatten();
+        let Some(key) = key(&suppress.by) else { return false };
+        match parent.and_then(|parent| self.states.get(parent)) {
+            Some(State::Keyed(table)) => table.get(&key).is_some_and(|keyed| keyed.hold.raised),
+            Some(State::Silence(table)) => table.get(&key).is_some_and(|silence| silence.raised),
+            _ => false,
+        }
+    }
+
+    /// Whether the rule's matches only feed correlations.
+    pub(super) fn is_silent(&self, index: usize) -> bool {
+        self.set.links().silent.get(index).copied().unwrap_or(false)
+    }
+}
+
+/// Whether a rule's log source can be the event's. A part that either side leaves open does not conflict.
+pub(crate) fn routed(rule: &LogSource, event: &LogSource) -> bool {
+    let agrees = |rule: &Option<Arc<str>>, event: &Option<Arc<str>>| match (rule, event) {
+        (Some(rule), Some(event)) => rule.eq_ignore_ascii_case(event),
+        _ => true,
+    };
+    agrees(&rule.product, &event.product)
+        && agrees(&rule.category, &event.category)
+        && agrees(&rule.service, &event.service)
+}

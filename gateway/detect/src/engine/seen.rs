@@ -1,0 +1,54 @@
+//! `first-seen`: which values a key has shown, for how long they are remembered, and what is new.
+//!
+//! Not a hold: each new value is one match. Invariant: a key remembers at most [`FIRST_SEEN_VALUES`] values, the
+//! one seen longest ago goes first and is counted.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sitewarden_core::Timestamp;
+
+use crate::limits::FIRST_SEEN_VALUES;
+use crate::rule::edge_parts::FirstSeen;
+
+/// What one key has shown.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Seen {
+    /// When the key was first seen; until `learn` later it only learns.
+    since: Timestamp,
+    /// Each value and when it was last seen.
+    values: HashMap<Arc<str>, Timestamp>,
+}
+
+impl Seen {
+    pub(crate) fn new(time: Timestamp) -> Self {
+        Self { since: time, values: HashMap::new() }
+    }
+
+    /// Takes a value; whether it is new, and how many values had to go for it.
+    pub(crate) fn take(&mut self, rule: &FirstSeen, value: &Arc<str>, time: Timestamp) -> (bool, u64) {
+        if let Some(last) = self.values.get_mut(value) {
+            let forgotten = time.since(*last) > rule.memory;
+            *last = time.max(*last);
+            return (forgotten && !self.learns(rule, time), 0);
+        }
+        let mut dropped = 0;
+        if self.values.len() >= FIRST_SEEN_VALUES {
+            self.values.retain(|_, last| time.since(*last) <= rule.memory);
+            if self.values.len() >= FIRST_SEEN_VALUES {
+                let oldest = self.values.iter().min_by_key(|(value, last)| (**last, (*value).clone()));
+                if let Some(oldest) = oldest.map(|(value, _)| value.clone()) {
+                    self.values.remove(&oldest);
+                    dropped = 1;
+                }
+            }
+        }
+        self.values.insert(value.clone(), time);
+        (!self.learns(rule, time), dropped)
+    }
+
+    fn learns(&self, rule: &FirstSeen, time: Timestamp) -> bool {
+        !rule.learn.is_zero() && time.since(self.since) < rule.learn
+    }
+}

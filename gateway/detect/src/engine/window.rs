@@ -1,0 +1,217 @@
+//! Windows of correlated matches: one group, its latest matches in the order of their event times.
+//!
+//! Sigma correlation rules specification, "Correlation Types": windows slide, they have no fixed boundaries.
+//! Invariant: at most [`WINDOW_EVENTS`] matches are remembered, what goes first is the oldest and is counted.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sitewarden_core::finding::EvidenceEvent;
+use sitewarden_core::{AssetRef, Timestamp};
+
+use crate::limits::{WINDOW_EVENTS, WINDOW_EVIDENCE};
+use crate::number::Number;
+use crate::rule::correlation::{Condition, Correlation, Kind, Metric};
+
+/// One match in a window.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    pub(crate) time: Timestamp,
+    /// Which of the correlation's rules it is.
+    pub(crate) rule: u16,
+    /// The value that is counted, for value counts and metrics.
+    pub(crate) value: Option<Arc<str>>,
+}
+
+/// The window of one group.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Window {
+    entries: VecDeque<Entry>,
+    /// The latest events, as evidence.
+    pub(crate) events: VecDeque<Arc<EvidenceEvent>>,
+    /// The condition held after the latest match.
+    raised: bool,
+    /// A condition with `not` holds and is waited for until its window has passed.
+    pub(crate) waiting: Option<Waiting>,
+    pub(crate) asset: Option<AssetRef>,
+    /// The deadline that is queued for it.
+    pub(crate) queued: Option<i64>,
+}
+
+/// When a condition with `not` began to hold.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Waiting {
+    pub(crate) since: Timestamp,
+    pub(crate) mono: i64,
+}
+
+/// What a match did to a window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// The correlation matches now.
+    pub(crate) fires: bool,
+    /// A wait that ended before this match: the correlation matched then.
+    pub(crate) fired_before: Option<Timestamp>,
+    /// The match was too old to count.
+    pub(crate) late: bool,
+    /// Matches that had to go.
+    pub(crate) dropped: u64,
+}
+
+impl Window {
+    /// Takes a match.
+    pub(crate) fn take(&mut self, rule: &Correlation, entry: Entry, wall: Timestamp, mono: i64) -> Taken {
+        let mut taken = Taken::default();
+        let time = entry.time;
+        if let Some(newest) = self.entries.back().map(|entry| entry.time) {
+            if newest.since(time) > rule.timespan {
+                // Whichever of the two is nearer to the box's clock is right about the time.
+                let off = |time: Timestamp| time.since(wall).max(wall.since(time));
+                if off(newest) <= off(time) {
+                    taken.late = true;
+                    return taken;
+                }
+                *self = Self { queued: self.queued, ..Self::default() };
+            }
+        }
+        if let Some(waiting) = self.waiting.filter(|waiting| time.since(waiting.since) > rule.timespan) {
+            taken.fired_before = Some(waiting.since.after(rule.timespan));
+            self.consume();
+        }
+        self.expire(rule, time);
+        self.raised &= self.holds(rule);
+        let at = self.entries.partition_point(|other| other.time <= time);
+        self.entries.insert(at, entry);
+        if self.entries.len() > WINDOW_EVENTS {
+            self.entries.pop_front();
+            taken.dropped += 1;
+        }
+        let holds = self.holds(rule);
+        if matches!(rule.condition, Condition::Rules { negated: true, .. }) {
+            self.waiting = holds.then(|| self.waiting.unwrap_or(Waiting { since: time, mono }));
+        } else {
+            taken.fires = holds && !self.raised;
+            self.raised = holds;
+        }
+        taken
+    }
+
+    /// Keeps an event as evidence.
+    pub(crate) fn keep(&mut self, event: Arc<EvidenceEvent>) {
+        if self.events.len() >= WINDOW_EVIDENCE {
+            self.events.pop_front();
+        }
+        self.events.push_back(event);
+    }
+
+    /// Forgets everything after a wait has ended in a match.
+    pub(crate) fn consume(&mut self) {
+        self.entries.clear();
+        self.events.clear();
+        self.waiting = None;
+        self.raised = false;
+    }
+
+    /// Event times of the first and last match.
+    pub(crate) fn span(&self) -> Option<(Timestamp, Timestamp)> {
+        Some((self.entries.front()?.time, self.entries.back()?.time))
+    }
+
+    fn expire(&mut self, rule: &Correlation, time: Timestamp) {
+        let newest = self.entries.back().map_or(time, |entry| entry.time.max(time));
+        while self.entries.front().is_some_and(|entry| newest.since(entry.time) > rule.timespan) {
+            self.entries.pop_front();
+        }
+        while self.events.front().is_some_and(|event| newest.since(event.time) > rule.timespan) {
+            self.events.pop_front();
+        }
+    }
+
+    /// Whether the correlation's condition holds for what is in the window.
+    fn holds(&self, rule: &Correlation) -> bool {
+        match &rule.condition {
+            Condition::Bounds(_) => self.number(rule).is_some_and(|number| rule.condition.holds(number)),
+            Condition::Rules { logic, .. } => {
+                let present: HashSet<usize> = self.entries.iter().map(|entry| usize::from(entry.rule)).collect();
+                logic.holds(&mut |index| present.contains(&index)) && self.ordered(rule, &present)
+            }
+        }
+    }
+
+    /// For an extended condition of an ordered correlation: those that are present first appear in order.
+    fn ordered(&self, rule: &Correlation, present: &HashSet<usize>) -> bool {
+        if rule.kind != (Kind::Temporal { ordered: true }) {
+            return true;
+        }
+        let mut wanted: Vec<usize> = present.iter().copied().collect();
+        wanted.sort_unstable();
+        self.chain(&wanted) == wanted.len()
+    }
+
+    /// How many of the wanted rules, from the first on, appear one after the other.
+    fn chain(&self, wanted: &[usize]) -> usize {
+        let mut next = wanted.iter();
+        let mut waiting = next.next();
+        let mut found = 0;
+        for entry in &self.entries {
+            if waiting == Some(&usize::from(entry.rule)) {
+                found += 1;
+                waiting = next.next();
+            }
+        }
+        found
+    }
+
+    /// The number that the condition is about; `None` when there is nothing to compute it from.
+    pub(crate) fn number(&self, rule: &Correlation) -> Option<Number> {
+        let count = |n: usize| Some(Number::Int(i64::try_from(n).unwrap_or(i64::MAX)));
+        match &rule.kind {
+            Kind::EventCount => count(self.entries.len()),
+            Kind::ValueCount(_) => {
+                count(self.entries.iter().filter_map(|entry| entry.value.as_deref()).collect::<HashSet<_>>().len())
+            }
+            Kind::Temporal { ordered: false } => {
+                count(self.entries.iter().map(|entry| entry.rule).collect::<HashSet<_>>().len())
+            }
+            Kind::Temporal { ordered: true } => {
+                let all: Vec<usize> = (0..rule.rules.len()).collect();
+                count(self.chain(&all))
+            }
+            Kind::Metric(metric, _) => self.metric(*metric),
+        }
+    }
+
+    fn metric(&self, metric: Metric) -> Option<Number> {
+        let mut values: Vec<f64> = self
+            .entries
+            .iter()
+            .filter_map(|entry| Number::parse(entry.value.as_deref()?))
+            .map(Number::as_f64)
+            .collect();
+        if values.is_empty() {
+            return None;
+        }
+        let sum: f64 = values.iter().sum();
+        #[expect(clippy::cast_precision_loss, reason = "a window holds a few thousand values")]
+        let count = values.len() as f64;
+        let result = match metric {
+            Metric::Sum => sum,
+            Metric::Average => sum / count,
+            Metric::Percentile(percentile) => {
+                values.sort_unstable_by(f64::total_cmp);
+                interpolated(&values, percentile / 100.0 * (count - 1.0))?
+            }
+        };
+        result.is_finite().then_some(Number::Float(result))
+    }
+}
+
+/// The value at a fractional position, linear between its neighbours.
+fn interpolated(values: &[f64], position: f64) -> Option<f64> {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a position within the window")]
+    let below = position.floor().max(0.0) as usize;
+    let low = *values.get(below)?;
+    let high = values.get(below + 1).copied().unwrap_or(low);
+    Some(low + (high - low) * (position - position.floor()))
+}
