@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# tests/bench/run.sh LANE [--pairs N] [--seconds S]: builds the generator, the peers and our release
+# binary, and measures. Lanes: mqtt (fanin, fanout, latency, idle), pipe.latency, store.wear, start, all.
+# Figures as JSON lines on standard output; the page for people is tests/bench/RESULTS.md.
+# With --peers-only the peers alone are measured and no result is kept: it tries the generator.
+. "$(dirname "$0")/../../scripts/lib.sh"
+
+[ -n "${1:-}" ] || die "which lane? mqtt.fanin.qos0, mqtt.fanout.qos1, mqtt.latency, mqtt.idle, pipe.latency, store.wear, start, all"
+command -v mosquitto >/dev/null || die "the peer mosquitto is missing: apt-get install mosquitto"
+
+case "$1" in
+rules.*)
+    [ -f tests/bench/peers/rsigma/run.sh ] || absent "lane $1" "the lanes in the head of tests/bench/run.sh"
+    exec bash tests/bench/peers/rsigma/run.sh "$@"
+    ;;
+esac
+
+# Each is a workspace of its own, so that the product inherits nothing of them.
+build() {
+    say "building $1" >&2
+    CARGO_TARGET_DIR="$TARGET/$2" cargo build --quiet --release --locked --manifest-path "$1/Cargo.toml" >&2
+}
+build tests/bench/load bench-load
+build tests/bench/peers/rumqttd peer-rumqttd
+case " $* " in
+*" --peers-only "*) ;;
+*)
+    scripts/ui.sh build >&2
+    cargo build --quiet --release --locked --bin sitewarden >&2
+    ;;
+esac
+
+# 10,000 idle connections at both ends.
+ulimit -n "$(ulimit -Hn)"
+exec "$TARGET/bench-load/release/sitewarden-bench" --root "$PROJECT" --ours "$TARGET/release/sitewarden" \
+    --rumqttd "$TARGET/peer-rumqttd/release/peer-rumqttd" --state "$TARGET/bench-state" "$@"
