@@ -159,10 +159,15 @@ fn pass_until(engine: &mut Engine, until: Duration, rule: &Rule, got: &mut Vec<G
 
 fn collect(out: &[FindingDraft], rule: &Rule, got: &mut Vec<Got>) {
     got.extend(out.iter().filter(|draft| draft.rule_id == rule.id).map(|draft| Got {
-        at: draft.time.since(Timestamp::from_seconds(BEGIN_SECONDS)),
+        // A gap is told a microsecond after its end; tests are written in whole milliseconds.
+        at: Duration::from_millis(millis(draft.time.since(Timestamp::from_seconds(BEGIN_SECONDS)))),
         cleared: draft.cleared,
         key: draft.dedup_key.clone(),
     }));
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn differs(got: &[Got], expected: &[Expected]) -> Option<String> {

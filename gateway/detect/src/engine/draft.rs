@@ -207,9 +207,13 @@ fn blank(rule: &Rule, time: Timestamp) -> FindingDraft {
     }
 }
 
-/// What makes two findings the same: the rule and its key.
+/// What makes two findings the same: the rule and the values of its key, `|` between them.
 pub(crate) fn dedup(rule: &Rule, key: &str) -> Arc<str> {
-    if key.is_empty() { rule.id.clone() } else { Arc::from(format!("{}|{key}", rule.id)) }
+    if key.is_empty() {
+        return rule.id.clone();
+    }
+    let key = key.replace('|', "\\|").replace(SEPARATOR, "|");
+    Arc::from(format!("{}|{key}", rule.id))
 }
 
 /// The asset of an event, or the one that its `device_id` names.
