@@ -1,0 +1,91 @@
+//! PUBACK, PUBREC, PUBREL and PUBCOMP of clients.
+//!
+//! Both directions of QoS 2: as receiver of a client's message (PUBREL) and as its sender (PUBREC,
+//! PUBCOMP). Invariant: what follows from an acknowledgement is said after the commit of the state that
+//! it promises; an unknown id changes nothing.
+
+use sitewarden_core::time::Now;
+
+use super::commit::Deferred;
+use super::queue::Acked;
+use super::slab::Key;
+use super::Core;
+use crate::state::StoreOp;
+use crate::wire::{self, Ack, AckKind, PacketId, ReasonCode};
+
+impl Core {
+    pub(super) fn on_puback(&mut self, now: Now, key: Key, id: PacketId) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let acked = session.queue.puback(id);
+        self.finished(now, key, acked);
+    }
+
+    pub(super) fn on_pubcomp(&mut self, now: Now, key: Key, id: PacketId) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let acked = session.queue.pubcomp(id);
+        self.finished(now, key, acked);
+    }
+
+    fn finished(&mut self, now: Now, key: Key, acked: Acked) {
+        let Acked::Finished { seq, message } = acked else { return };
+        match message {
+            Some(message) => self.forget_entry(key, seq, &message),
+            None => self.forget_place(key, seq),
+        }
+        if self.sessions.get(key).is_some_and(|session| session.queue.has_waiting()) {
+            self.pump(now, key);
+        }
+    }
+
+    fn forget_place(&mut self, key: Key, seq: u64) {
+        if let Some(session) = self.sessions.get(key).filter(|session| session.persistent) {
+            self.turn.op(StoreOp::QueueGone { session: session.id, seq });
+        }
+    }
+
+    pub(super) fn on_pubrec(&mut self, now: Now, conn: Key, key: Key, ack: &Ack) {
+        let id = ack.packet_id;
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if ack.code.is_error() {
+            let acked = session.queue.pubrec_failed(id);
+            return self.finished(now, key, acked);
+        }
+        match session.queue.pubrec(id) {
+            Acked::Released { seq, message } => {
+                if session.persistent {
+                    self.turn.op(StoreOp::QueueReleased { session: session.id, seq });
+                    if let Some(message) = message {
+                        self.release_message(message.id);
+                    }
+                }
+                let durable = self.sessions.get(key).is_some_and(|session| session.persistent);
+                self.after_commit(now, durable, Deferred::Release { session: key, id });
+            }
+            Acked::Finished { .. } | Acked::Unknown => {
+                let code = ReasonCode::PACKET_IDENTIFIER_NOT_FOUND;
+                self.send(conn, |out, version| {
+                    wire::encode_ack(out, AckKind::Pubrel, &Ack::new(id, code), version);
+                });
+            }
+        }
+    }
+
+    pub(super) fn send_release(&mut self, session: Key, id: PacketId, code: ReasonCode) {
+        let Some(conn) = self.sessions.get(session).and_then(|session| session.conn) else { return };
+        self.send(conn, |out, version| {
+            wire::encode_ack(out, AckKind::Pubrel, &Ack::new(id, code), version);
+        });
+    }
+
+    pub(super) fn on_pubrel(&mut self, conn: Key, key: Key, id: PacketId) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let known = session.received.remove(&id.get());
+        let code = if known {
+            self.turn.op(StoreOp::ReceivedGone { session: session.id, packet_id: id.get() });
+            ReasonCode::SUCCESS
+        } else {
+            ReasonCode::PACKET_IDENTIFIER_NOT_FOUND
+        };
+        self.turn.defer(Deferred::Ack { conn, kind: AckKind::Pubcomp, id, code });
+    }
+}

@@ -1,0 +1,209 @@
+//! What the core knows of one connection and of one session.
+//!
+//! A connection dies with its socket, a session may outlive it. Plain state: the rules are in the
+//! sibling modules. Invariant: an idle connection owns no buffer, list or cache beyond these structs.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sitewarden_core::gate::Principal;
+use sitewarden_core::time::Monotonic;
+
+use super::outbox::Outbox;
+use super::queue::Queue;
+use super::slab::Key;
+use crate::batch::Origin;
+use crate::grants::Grants;
+use crate::limits::Limit;
+use crate::state::{Message, SessionId, SubscriptionOptions, WillRecord};
+use crate::wire::{Connect, QoS, Version};
+
+/// Who is at the other end of a socket.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Address.
+    pub address: IpAddr,
+    /// Name of the listener.
+    pub listener: Arc<str>,
+    /// Certificate that it proved, DER.
+    pub certificate: Option<Bytes>,
+}
+
+/// Where a connection stands.
+#[derive(Debug)]
+pub(crate) enum Phase {
+    /// Waits for CONNECT.
+    New,
+    /// CONNECT came, the admission is asked.
+    Admitting(Box<Connect>),
+    /// Has a session.
+    Online(Key),
+    /// Ends as soon as its bytes are written.
+    Closing,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(crate) struct Conn {
+    pub(crate) out: Outbox,
+    pub(crate) phase: Phase,
+    pub(crate) peer: Peer,
+    pub(crate) version: Option<Version>,
+    /// Whether the broker made its client id.
+    pub(crate) assigned: bool,
+    pub(crate) origin: Option<Arc<Origin>>,
+    /// 1.5 times the keep-alive in microseconds; 0 for none.
+    pub(crate) silence: u64,
+    pub(crate) last_heard: Monotonic,
+    /// When the keep-alive is looked at next.
+    pub(crate) check_at: Option<Monotonic>,
+    /// Unacknowledged messages that the client takes.
+    pub(crate) window: usize,
+    /// Largest packet that the client takes.
+    pub(crate) packet_bytes: usize,
+    /// Messages of the client that are not acknowledged yet.
+    pub(crate) unacked: u16,
+    pub(crate) will: Option<Box<WillRecord>>,
+    pub(crate) aliases: Vec<Option<Arc<str>>>,
+    pub(crate) last: Option<Box<LastTopic>>,
+    /// Retained QoS 0 messages that wait for room.
+    pub(crate) backlog: VecDeque<Backlog>,
+    /// Bounds that were told already, by bit.
+    pub(crate) told: u32,
+    /// In the list of those with bytes to write.
+    pub(crate) dirty: bool,
+    /// Has published, so that back-pressure stops reading it.
+    pub(crate) publisher: bool,
+}
+
+impl Conn {
+    pub(crate) fn new(peer: Peer, now: Monotonic) -> Self {
+        Self {
+            out: Outbox::default(),
+            phase: Phase::New,
+            peer,
+            version: None,
+            assigned: false,
+            origin: None,
+            silence: 0,
+            last_heard: now,
+            check_at: None,
+            window: 0,
+            packet_bytes: usize::MAX,
+            unacked: 0,
+            will: None,
+            aliases: Vec::new(),
+            last: None,
+            backlog: VecDeque::new(),
+            told: 0,
+            dirty: false,
+            publisher: false,
+        }
+    }
+
+    pub(crate) const fn session(&self) -> Option<Key> {
+        match self.phase {
+            Phase::Online(session) => Some(session),
+            _ => None,
+        }
+    }
+
+    /// Whether this bound is hit for the first time on this connection.
+    pub(crate) fn first_hit(&mut self, limit: Limit) -> bool {
+        let bit = 1_u32 << (limit as u32 % 32);
+        let first = self.told & bit == 0;
+        self.told |= bit;
+        first
+    }
+}
+
+/// A retained QoS 0 message that waits for room in the buffer.
+#[derive(Debug)]
+pub(crate) struct Backlog {
+    pub(crate) message: Arc<Message>,
+    pub(crate) id: Option<u32>,
+}
+
+/// The route of the last topic of a publisher: most publish to one topic again and again.
+#[derive(Debug)]
+pub(crate) struct LastTopic {
+    pub(crate) topic: Arc<str>,
+    pub(crate) generation: u64,
+    pub(crate) allowed: bool,
+    pub(crate) targets: Rc<[Target]>,
+}
+
+/// One delivery of a route.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) session: Key,
+    pub(crate) qos: QoS,
+    pub(crate) retain_as_published: bool,
+    pub(crate) ids: Option<Arc<[u32]>>,
+}
+
+/// One session.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) id: SessionId,
+    pub(crate) client_id: Arc<str>,
+    pub(crate) principal: Principal,
+    pub(crate) grants: Grants,
+    pub(crate) conn: Option<Key>,
+    /// Seconds that it outlives the connection.
+    pub(crate) expiry: u32,
+    /// Whether it can outlive a connection, and so is in the store. Fixed when it begins.
+    pub(crate) persistent: bool,
+    /// When it ends, while no connection has it.
+    pub(crate) ends_at: Option<Monotonic>,
+    pub(crate) subscriptions: HashMap<Arc<str>, SubscriptionOptions>,
+    pub(crate) queue: Queue,
+    /// The place that the next stored entry gets: ahead of the queue by what waits for its commit.
+    pub(crate) promised: u64,
+    /// Entries that wait for their commit, for the bounds of the queue.
+    pub(crate) uncommitted: usize,
+    /// What the store knows about sent entries.
+    pub(crate) stored_sent: u64,
+    /// On the list of sessions whose sent place is to be stored.
+    pub(crate) sending: bool,
+    /// QoS 2 packet ids of the client that wait for PUBREL.
+    pub(crate) received: std::collections::HashSet<u16>,
+    /// Number of the route that this session was last put in, and its place there.
+    pub(crate) stamp: (u64, usize),
+}
+
+impl Session {
+    pub(crate) fn new(id: SessionId, client_id: Arc<str>, principal: Principal, grants: Grants) -> Self {
+        Self {
+            id,
+            client_id,
+            principal,
+            grants,
+            conn: None,
+            expiry: 0,
+            persistent: false,
+            ends_at: None,
+            subscriptions: HashMap::new(),
+            queue: Queue::default(),
+            promised: 0,
+            uncommitted: 0,
+            stored_sent: 0,
+            sending: false,
+            received: std::collections::HashSet::new(),
+            stamp: (0, 0),
+        }
+    }
+}
+
+/// Whether two principals are the same one, whatever its trust or role is now.
+pub(crate) fn same_principal(one: &Principal, other: &Principal) -> bool {
+    match (one, other) {
+        (Principal::Device { id: one, .. }, Principal::Device { id: other, .. })
+        | (Principal::Person { id: one, .. }, Principal::Person { id: other, .. })
+        | (Principal::ApiKey { id: one, .. }, Principal::ApiKey { id: other, .. }) => one == other,
+        _ => one == other,
+    }
+}

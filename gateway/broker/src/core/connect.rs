@@ -1,0 +1,290 @@
+//! CONNECT: from the packet over the admission to CONNACK, a new or a resumed session.
+//!
+//! Not the decision who may connect. Invariants: nothing of a session is touched before the admission said
+//! yes; a session is resumed only by the principal that owns it; one client id has one connection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sitewarden_core::time::Now;
+
+use super::conn::{same_principal, Phase, Session};
+use super::slab::Key;
+use super::timers::Timer;
+use super::{Core, Output};
+use crate::admission::{Admitted, ConnectRequest, Refused};
+use crate::batch::{CloseReason, Notice, Origin};
+use crate::limits::Limit;
+use crate::state::{StoreOp, WillRecord};
+use crate::wire::{self, Connack, ConnackProperties, Connect, ReasonCode, Version, Will};
+
+impl Core {
+    pub(super) fn on_connect(&mut self, now: Now, key: Key, mut connect: Box<Connect>) {
+        let Some(conn) = self.conns.get_mut(key) else { return };
+        conn.version = Some(connect.version);
+        if connect.properties.authentication_method.is_some() {
+            let text = "enhanced authentication is not offered";
+            self.refuse_connect(now, key, &connect, ReasonCode::BAD_AUTHENTICATION_METHOD, text);
+            return;
+        }
+        let assigned = connect.client_id.is_empty();
+        conn.assigned = assigned;
+        if assigned && connect.version == Version::V3 && !connect.clean_start {
+            let text = "an empty client id needs a clean session";
+            self.refuse_connect(now, key, &connect, ReasonCode::CLIENT_IDENTIFIER_NOT_VALID, text);
+            return;
+        }
+        if assigned {
+            self.assigned += 1;
+            connect.client_id = format!("auto-{:016x}-{}", self.seed, self.assigned).into();
+        }
+        let request = Box::new(ConnectRequest {
+            client_id: connect.client_id.clone(),
+            assigned,
+            username: connect.username.clone(),
+            password: connect.password.take(),
+            peer_certificate: conn.peer.certificate.take(),
+            address: conn.peer.address,
+            listener: conn.peer.listener.clone(),
+            will_topic: connect.will.as_ref().map(|will| will.topic.clone()),
+        });
+        conn.phase = Phase::Admitting(connect);
+        self.outputs.push_back(Output::Admit { conn: key, request });
+    }
+
+    pub(super) fn on_admitted(&mut self, now: Now, key: Key, answer: Result<Admitted, Refused>) {
+        let Some(conn) = self.conns.get_mut(key) else { return };
+        let Phase::Admitting(connect) = std::mem::replace(&mut conn.phase, Phase::New) else { return };
+        conn.last_heard = now.mono;
+        let admitted = match answer {
+            Ok(admitted) if admitted.grants.may_connect() => admitted,
+            Ok(_) => {
+                let text = "policy does not let this client connect";
+                return self.refuse_connect(now, key, &connect, ReasonCode::NOT_AUTHORIZED, text);
+            }
+            Err(refused) => return self.refuse_connect(now, key, &connect, refused.code, &refused.text),
+        };
+        let address = Some(conn.peer.address);
+        let client_id = connect.client_id.clone();
+        let origin = Arc::new(Origin { principal: admitted.principal.clone(), client_id, address });
+        if let Some(will) = connect.will.as_ref().filter(|will| !admitted.grants.may_publish(&will.topic)) {
+            let (topic, time) = (will.topic.clone(), now.wall);
+            self.metrics.publish_denied.increment();
+            self.notice(Notice::PublishDenied { origin, topic, will: true, count: 1, time });
+            let text = "policy does not let this client publish its will";
+            return self.refuse_connect(now, key, &connect, ReasonCode::NOT_AUTHORIZED, text);
+        }
+        let known = self.clients.contains_key(&connect.client_id);
+        if !known && self.sessions.len() >= usize::try_from(self.limits.sessions).unwrap_or(usize::MAX) {
+            self.hit(now, key, Limit::Sessions);
+            let text = "the broker is at its limit of sessions";
+            return self.refuse_connect(now, key, &connect, ReasonCode::QUOTA_EXCEEDED, text);
+        }
+        self.take_over(now, &connect);
+        self.come_online(now, key, connect, admitted, origin);
+    }
+
+    /// Ends another connection of the same client id (MQTT-3.1.4-3).
+    fn take_over(&mut self, now: Now, connect: &Connect) {
+        let old = self.clients.get(&connect.client_id).and_then(|key| self.sessions.get(*key));
+        if let Some(old) = old.and_then(|session| session.conn) {
+            self.close(now, old, ReasonCode::SESSION_TAKEN_OVER);
+        }
+    }
+
+    fn come_online(&mut self, now: Now, key: Key, connect: Box<Connect>, admitted: Admitted, origin: Arc<Origin>) {
+        let (session_key, present) = self.session_for(now, &connect, admitted);
+        let expiry = self.expiry_of(&connect);
+        let Some(session) = self.sessions.get_mut(session_key) else { return };
+        session.conn = Some(key);
+        session.expiry = expiry;
+        if let Some(at) = session.ends_at.take() {
+            self.timers.remove(at, &Timer::SessionEnd(session_key));
+        }
+        if session.persistent {
+            self.turn.op(StoreOp::Session(super::restore::record(session)));
+        }
+        self.set_will(key, &connect, &origin);
+        let connack = self.open_conn(now, key, session_key, &connect, present);
+        self.send(key, |out, version| wire::encode_connack(out, &connack, version));
+        self.metrics.connected.increment();
+        let listener = self.conns.get(key).map_or_else(|| "".into(), |conn| conn.peer.listener.clone());
+        if let Some(conn) = self.conns.get_mut(key) {
+            conn.origin = Some(origin.clone());
+        }
+        let version = if connect.version == Version::V5 { 5 } else { 4 };
+        self.notice(Notice::Connected { origin, listener, version, time: now.wall });
+        if present {
+            self.resume(now, session_key);
+        }
+    }
+
+    /// The session to use, and whether it was there before.
+    fn session_for(&mut self, now: Now, connect: &Connect, admitted: Admitted) -> (Key, bool) {
+        if let Some(key) = self.clients.get(&connect.client_id).copied()
+            && let Some(session) = self.sessions.get_mut(key)
+        {
+            if !connect.clean_start && same_principal(&session.principal, &admitted.principal) {
+                session.principal = admitted.principal;
+                session.grants = admitted.grants;
+                self.cancel_will(&connect.client_id);
+                self.recheck_subscriptions(key);
+                return (key, true);
+            }
+            self.end_session(now, key);
+        }
+        let mut session =
+            Session::new(self.next_session, connect.client_id.clone(), admitted.principal, admitted.grants);
+        self.next_session += 1;
+        session.persistent = self.expiry_of(connect) > 0;
+        let key = self.sessions.insert(session);
+        self.clients.insert(connect.client_id.clone(), key);
+        self.metrics.sessions.set(self.sessions.len());
+        (key, false)
+    }
+
+    /// Seconds that the session outlives the connection, within the site's bound.
+    fn expiry_of(&self, connect: &Connect) -> u32 {
+        let longest = self.limits.session_expiry_seconds;
+        match connect.version {
+            Version::V3 => if connect.clean_start { 0 } else { longest },
+            Version::V5 => connect.properties.session_expiry.unwrap_or(0).min(longest),
+        }
+    }
+
+    fn set_will(&mut self, key: Key, connect: &Connect, origin: &Origin) {
+        let Some(Will { topic, payload, qos, retain, delay, properties }) = connect.will.clone() else { return };
+        let will = Box::new(WillRecord {
+            client_id: origin.client_id.clone(),
+            principal: origin.principal.clone(),
+            topic,
+            payload,
+            qos,
+            retain,
+            delay: delay.unwrap_or(0),
+            properties,
+        });
+        self.turn.op(StoreOp::Will(will.clone()));
+        if let Some(conn) = self.conns.get_mut(key) {
+            conn.will = Some(will);
+        }
+    }
+
+    fn open_conn(&mut self, now: Now, key: Key, session: Key, connect: &Connect, present: bool) -> Connack {
+        let limits = &self.limits;
+        let assigned = self.conns.get(key).is_some_and(|conn| conn.assigned);
+        let mut properties = ConnackProperties::default();
+        let asked = &connect.properties;
+        let mut keep_alive = connect.keep_alive;
+        if connect.version == Version::V5 {
+            if keep_alive == 0 || keep_alive > limits.keep_alive_seconds {
+                keep_alive = limits.keep_alive_seconds;
+                properties.server_keep_alive = Some(keep_alive);
+            }
+            let expiry = self.expiry_of(connect);
+            properties.session_expiry = (asked.session_expiry.unwrap_or(0) != expiry).then_some(expiry);
+            properties.receive_maximum = Some(limits.inflight_in);
+            properties.maximum_packet_size = Some(limits.packet_bytes);
+            properties.topic_alias_maximum = Some(limits.topic_aliases);
+            properties.shared_subscription_available = Some(false);
+            properties.assigned_client_id = assigned.then(|| connect.client_id.clone());
+        }
+        if let Some(conn) = self.conns.get_mut(key) {
+            conn.phase = Phase::Online(session);
+            conn.window = usize::from(asked.receive_maximum.unwrap_or(u16::MAX).min(limits.inflight_out));
+            conn.packet_bytes = asked
+                .maximum_packet_size
+                .map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+            conn.silence = u64::from(keep_alive) * 1_500_000;
+            if conn.silence > 0 {
+                let at = now.mono.after(Duration::from_micros(conn.silence));
+                conn.check_at = Some(at);
+                self.timers.add(at, Timer::KeepAlive(key));
+            }
+        }
+        Connack { session_present: present, code: ReasonCode::SUCCESS, properties }
+    }
+
+    fn refuse_connect(&mut self, now: Now, key: Key, connect: &Connect, code: ReasonCode, text: &str) {
+        self.metrics.refused.increment();
+        let Some(conn) = self.conns.get_mut(key) else { return };
+        conn.phase = Phase::Closing;
+        let notice = Notice::Refused {
+            client_id: connect.client_id.clone(),
+            username: connect.username.clone(),
+            address: conn.peer.address,
+            listener: conn.peer.listener.clone(),
+            code,
+            text: text.into(),
+            time: now.wall,
+        };
+        self.notice(notice);
+        let connack = Connack { session_present: false, code, properties: ConnackProperties::default() };
+        self.send(key, |out, version| wire::encode_connack(out, &connack, version));
+        self.outputs.push_back(Output::Close { conn: key });
+    }
+
+    /// Bytes that are no valid packet: told as far as the version can tell, then the end.
+    pub(super) fn on_malformed(&mut self, now: Now, key: Key, fault: wire::Malformed) {
+        let text = fault.to_string();
+        if fault.reason == wire::Reason::TooLarge {
+            self.hit(now, key, Limit::PacketBytes);
+        }
+        self.malformed(now, key, fault.code(), &text);
+        let Some(conn) = self.conns.get_mut(key) else { return };
+        if let (Phase::New, wire::Reason::UnsupportedVersion { level }) = (&conn.phase, fault.reason) {
+            // Answered in the form that a client of that level can read (MQTT 5 §3.1.2.2).
+            let version = if level > 5 { Version::V5 } else { Version::V3 };
+            conn.version = Some(version);
+            conn.phase = Phase::Closing;
+            let properties = ConnackProperties::default();
+            let connack = Connack { session_present: false, code: fault.code(), properties };
+            self.send(key, |out, version| wire::encode_connack(out, &connack, version));
+            self.outputs.push_back(Output::Close { conn: key });
+        } else {
+            self.close(now, key, fault.code());
+        }
+    }
+
+    pub(super) fn protocol_error(&mut self, now: Now, key: Key, text: &str) {
+        self.fault(now, key, ReasonCode::PROTOCOL_ERROR, text);
+    }
+
+    /// A packet that breaks a rule of the session: counted, told, the end.
+    pub(super) fn fault(&mut self, now: Now, key: Key, code: ReasonCode, text: &str) {
+        self.malformed(now, key, code, text);
+        self.close(now, key, code);
+    }
+
+    fn malformed(&mut self, now: Now, key: Key, code: ReasonCode, text: &str) {
+        self.metrics.malformed.increment();
+        let Some(conn) = self.conns.get(key) else { return };
+        let notice = Notice::Malformed {
+            origin: conn.origin.clone(),
+            address: conn.peer.address,
+            listener: conn.peer.listener.clone(),
+            code,
+            text: text.into(),
+            time: now.wall,
+        };
+        self.notice(notice);
+    }
+
+    /// Ends a connection from this side. With 5.0 the client is told why.
+    pub(super) fn close(&mut self, now: Now, key: Key, code: ReasonCode) {
+        let Some(conn) = self.conns.get_mut(key) else { return };
+        let online = conn.session().is_some();
+        if matches!(conn.phase, Phase::Closing) {
+            return;
+        }
+        if online && conn.version == Some(Version::V5) {
+            let disconnect = wire::Disconnect::new(code);
+            self.send(key, |out, version| wire::encode_disconnect(out, &disconnect, version));
+        }
+        self.detach(now, key, CloseReason::Server(code));
+        if let Some(conn) = self.conns.get_mut(key) {
+            conn.phase = Phase::Closing;
+        }
+        self.outputs.push_back(Output::Close { conn: key });
+    }
+}

@@ -1,0 +1,355 @@
+//! One session's QoS 1 and 2 messages, waiting and in flight, in one sequence.
+//!
+//! Each entry has a place `seq`; its packet id follows from it, so that a restart finds the same id
+//! without a commit before each send. Not the encoding and not the store. Invariants: entries before
+//! `sent` were sent on this connection; an id in flight is unique, because at most 65,534 places are
+//! between the oldest entry and the newest one sent; finished entries at the front are given back.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::state::{Message, QueueRecord};
+use crate::wire::{PacketId, QoS};
+
+/// Packet ids are 1 to 65,535.
+const IDS: u64 = 65_535;
+
+/// Where an entry stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Not sent on this connection.
+    Waiting,
+    /// Sent, not acknowledged.
+    Sent,
+    /// PUBREC came; PUBREL is sent or about to be.
+    Released,
+    /// Finished; kept only until it is at the front.
+    Done,
+}
+
+/// One entry.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) message: Option<Arc<Message>>,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    /// Sent on an earlier connection: DUP.
+    pub(crate) again: bool,
+    pub(crate) stage: Stage,
+    /// Version of the grants under which delivery was allowed.
+    pub(crate) grants: u32,
+    pub(crate) ids: Option<Arc<[u32]>>,
+}
+
+impl Entry {
+    const HOLE: Self = Self {
+        message: None,
+        qos: QoS::AtLeastOnce,
+        retain: false,
+        again: false,
+        stage: Stage::Done,
+        grants: 0,
+        ids: None,
+    };
+}
+
+/// What an acknowledgement did.
+#[derive(Debug)]
+pub(crate) enum Acked {
+    /// The entry is finished.
+    Finished {
+        /// Its place.
+        seq: u64,
+        /// What it held.
+        message: Option<Arc<Message>>,
+    },
+    /// PUBREC came: PUBREL is next.
+    Released {
+        /// Its place.
+        seq: u64,
+        /// What it held; `None` when PUBREC came before.
+        message: Option<Arc<Message>>,
+    },
+    /// No such entry waits for this.
+    Unknown,
+}
+
+/// The sequence.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    entries: VecDeque<Entry>,
+    first: u64,
+    /// Entries from the front that were sent on this connection.
+    sent: usize,
+    in_flight: usize,
+    bytes: usize,
+}
+
+fn size(entry: &Entry) -> usize {
+    entry.message.as_deref().map_or(0, |message| message.payload.len() + message.topic.len())
+}
+
+/// The packet id of a place.
+pub(crate) fn packet_id(seq: u64) -> PacketId {
+    let id = u16::try_from(seq % IDS + 1).unwrap_or(1);
+    PacketId::new(id).unwrap_or(PacketId::MIN)
+}
+
+impl Queue {
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) const fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// The place that the next entry gets.
+    pub(crate) fn next_seq(&self) -> u64 {
+        self.first + self.entries.len() as u64
+    }
+
+    /// The first place that was not sent on this connection.
+    pub(crate) fn sent_below(&self) -> u64 {
+        self.first + self.sent as u64
+    }
+
+    /// Whether something waits to be sent.
+    pub(crate) fn has_waiting(&self) -> bool {
+        self.sent < self.entries.len()
+    }
+
+    /// Appends an entry; returns its place.
+    pub(crate) fn push(&mut self, entry: Entry) -> u64 {
+        let seq = self.next_seq();
+        self.bytes += size(&entry);
+        self.entries.push_back(entry);
+        seq
+    }
+
+    /// Appends an entry at a place that was promised before; places between are finished ones.
+    pub(crate) fn push_at(&mut self, seq: u64, entry: Entry) {
+        if self.entries.is_empty() {
+            self.first = self.first.max(seq);
+            self.sent = 0;
+        }
+        while self.next_seq() < seq {
+            self.entries.push_back(Entry::HOLE);
+        }
+        self.push(entry);
+    }
+
+    /// The next entry to send and its place, when the window has room. Finished ones are passed over.
+    pub(crate) fn next(&mut self, window: usize) -> Option<(u64, &mut Entry)> {
+        while self.entries.get(self.sent).is_some_and(|entry| entry.stage == Stage::Done) {
+            self.sent += 1;
+        }
+        let place = self.sent;
+        if place as u64 >= IDS - 1 || self.in_flight >= window {
+            return None;
+        }
+        let seq = self.first + place as u64;
+        self.entries.get_mut(place).map(|entry| (seq, entry))
+    }
+
+    /// Says that the entry which [`Self::next`] gave was sent.
+    pub(crate) fn sent(&mut self) {
+        self.sent += 1;
+        self.in_flight += 1;
+    }
+
+    /// Finishes the entry which [`Self::next`] gave, unsent: expired, too large, no longer allowed.
+    pub(crate) fn skip(&mut self) -> Option<Arc<Message>> {
+        let entry = self.entries.get_mut(self.sent)?;
+        self.bytes -= size(entry);
+        let message = entry.message.take();
+        entry.stage = Stage::Done;
+        self.sent += 1;
+        self.shed();
+        message
+    }
+
+    fn place(&self, id: PacketId) -> Option<usize> {
+        let wanted = u64::from(id.get() - 1);
+        let place = usize::try_from((wanted + IDS - self.first % IDS) % IDS).ok()?;
+        (place < self.sent).then_some(place)
+    }
+
+    /// PUBACK.
+    pub(crate) fn puback(&mut self, id: PacketId) -> Acked {
+        self.finish(id, |entry| entry.qos == QoS::AtLeastOnce && entry.stage == Stage::Sent)
+    }
+
+    /// PUBCOMP.
+    pub(crate) fn pubcomp(&mut self, id: PacketId) -> Acked {
+        self.finish(id, |entry| entry.stage == Stage::Released)
+    }
+
+    /// PUBREC with an error: the exchange ends here.
+    pub(crate) fn pubrec_failed(&mut self, id: PacketId) -> Acked {
+        self.finish(id, |entry| entry.qos == QoS::ExactlyOnce && entry.stage == Stage::Sent)
+    }
+
+    /// PUBREC.
+    pub(crate) fn pubrec(&mut self, id: PacketId) -> Acked {
+        let Some(place) = self.place(id) else { return Acked::Unknown };
+        let seq = self.first + place as u64;
+        let Some(entry) = self.entries.get_mut(place) else { return Acked::Unknown };
+        match entry.stage {
+            Stage::Sent if entry.qos == QoS::ExactlyOnce => {
+                self.bytes -= size(entry);
+                entry.stage = Stage::Released;
+                Acked::Released { seq, message: entry.message.take() }
+            }
+            Stage::Released => Acked::Released { seq, message: None },
+            _ => Acked::Unknown,
+        }
+    }
+
+    fn finish(&mut self, id: PacketId, fits: impl FnOnce(&Entry) -> bool) -> Acked {
+        let Some(place) = self.place(id) else { return Acked::Unknown };
+        let seq = self.first + place as u64;
+        let Some(entry) = self.entries.get_mut(place).filter(|entry| fits(entry)) else {
+            return Acked::Unknown;
+        };
+        self.bytes -= size(entry);
+        let message = entry.message.take();
+        entry.stage = Stage::Done;
+        self.in_flight -= 1;
+        self.shed();
+        Acked::Finished { seq, message }
+    }
+
+    fn shed(&mut self) {
+        while self.sent > 0 && self.entries.front().is_some_and(|entry| entry.stage == Stage::Done) {
+            self.entries.pop_front();
+            self.first += 1;
+            self.sent -= 1;
+        }
+        if self.entries.is_empty() && self.entries.capacity() > 16 {
+            self.entries = VecDeque::new();
+        }
+    }
+
+    /// The connection ended: everything unfinished is to be sent again, in order (MQTT 5 §4.4).
+    pub(crate) fn rewind(&mut self) {
+        for entry in self.entries.iter_mut().take(self.sent) {
+            if entry.stage == Stage::Sent {
+                entry.stage = Stage::Waiting;
+                entry.again = true;
+            }
+        }
+        self.sent = 0;
+        self.in_flight = 0;
+    }
+
+    /// Every unfinished entry with its place.
+    pub(crate) fn unfinished(&self) -> impl Iterator<Item = (u64, &Entry)> {
+        let places = (self.first..).zip(&self.entries);
+        places.filter(|(_, entry)| entry.stage != Stage::Done)
+    }
+
+    /// As the store keeps it.
+    pub(crate) fn record(seq: u64, entry: &Entry) -> QueueRecord {
+        QueueRecord {
+            seq,
+            message: entry.message.as_deref().map(|message| message.id),
+            qos: entry.qos,
+            retain: entry.retain,
+            subscription_ids: entry.ids.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(qos: QoS) -> Entry {
+        Entry { qos, stage: Stage::Waiting, ..Entry::HOLE }
+    }
+
+    fn send_all(queue: &mut Queue, window: usize) -> Vec<u16> {
+        let mut ids = Vec::new();
+        while let Some((seq, entry)) = queue.next(window) {
+            if entry.stage == Stage::Waiting {
+                entry.stage = Stage::Sent;
+            }
+            ids.push(packet_id(seq).get());
+            queue.sent();
+        }
+        ids
+    }
+
+    fn id(id: u16) -> PacketId {
+        PacketId::new(id).unwrap()
+    }
+
+    #[test]
+    fn the_window_bounds_what_is_in_flight_and_acknowledgements_move_it() {
+        let mut queue = Queue::default();
+        for _ in 0..5 {
+            queue.push(entry(QoS::AtLeastOnce));
+        }
+        assert_eq!(send_all(&mut queue, 2), [1, 2]);
+        assert!(matches!(queue.puback(id(2)), Acked::Finished { seq: 1, .. }));
+        assert!(matches!(queue.puback(id(2)), Acked::Unknown), "a second PUBACK");
+        assert_eq!(send_all(&mut queue, 2), [3]);
+        assert!(matches!(queue.puback(id(4)), Acked::Unknown), "not sent yet");
+        queue.puback(id(1));
+        queue.puback(id(3));
+        assert_eq!((send_all(&mut queue, 2), queue.len()), (vec![4, 5], 2));
+    }
+
+    #[test]
+    fn after_a_reconnect_the_same_ids_are_sent_again_in_order() {
+        let mut queue = Queue::default();
+        queue.push(entry(QoS::ExactlyOnce));
+        queue.push(entry(QoS::AtLeastOnce));
+        queue.push(entry(QoS::ExactlyOnce));
+        send_all(&mut queue, 10);
+        assert!(matches!(queue.pubrec(id(1)), Acked::Released { seq: 0, .. }));
+        queue.puback(id(2));
+
+        queue.rewind();
+
+        let first = queue.next(10).map(|(seq, entry)| (seq, entry.stage, entry.again));
+        assert_eq!(first, Some((0, Stage::Released, false)));
+        assert_eq!(send_all(&mut queue, 10), [1, 3]);
+        assert!(queue.unfinished().all(|(seq, entry)| entry.again == (seq == 2)));
+        assert!(matches!(queue.pubcomp(id(1)), Acked::Finished { seq: 0, .. }));
+        assert!(matches!(queue.pubrec(id(3)), Acked::Released { .. }));
+        assert!(matches!(queue.pubcomp(id(3)), Acked::Finished { .. }));
+        assert_eq!((queue.len(), queue.in_flight()), (0, 0));
+    }
+
+    #[test]
+    fn ids_go_round_without_meeting_one_in_flight() {
+        let mut queue = Queue::default();
+        queue.push(entry(QoS::AtLeastOnce));
+        send_all(&mut queue, usize::MAX);
+        for _ in 0..70_000 {
+            queue.push(entry(QoS::AtLeastOnce));
+        }
+        let sent = send_all(&mut queue, usize::MAX);
+        assert_eq!(sent.len(), 65_533, "the first one still holds its id");
+        assert!(!sent.contains(&1));
+        queue.puback(id(1));
+        assert_eq!(send_all(&mut queue, usize::MAX), [65_535]);
+    }
+
+    #[test]
+    fn places_that_were_promised_and_never_used_are_holes() {
+        let mut queue = Queue::default();
+        queue.push_at(7, entry(QoS::AtLeastOnce));
+        queue.push_at(9, entry(QoS::AtLeastOnce));
+        assert_eq!(send_all(&mut queue, 10), [8, 10]);
+        queue.puback(id(8));
+        queue.puback(id(10));
+        assert_eq!((queue.len(), queue.next_seq()), (0, 10));
+    }
+}
