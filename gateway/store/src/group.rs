@@ -14,14 +14,18 @@ use tokio::sync::watch;
 
 use crate::error::{SqlContext, StoreError};
 use crate::job::{Job, Lost, Ran};
-use crate::limits::{GROUP_CLOSURES, GROUP_TIME, WAL_PAGES_BACKGROUND, WAL_PAGES_INLINE};
+use crate::limits::{GROUP_CLOSURES, GROUP_TIME, WAL_PAGES_BACKGROUND, WAL_PAGES_INLINE, WAL_PAGES_SCARCE};
 use crate::queue::Queue;
+use crate::quiet::Quiet;
 use crate::site_log::append::LogState;
 use crate::space::{Guard, Space};
 use crate::stats::{Counters, add};
 use crate::store::{Clock, EpochCell};
 use crate::tx::Tx;
 use crate::wal::{Checkpointer, passive, truncate};
+
+/// Bytes of one page in the WAL.
+const PAGE_WITH_HEADER: u64 = 4_096 + 24;
 
 pub(crate) type Jobs = Queue<Box<dyn Job>>;
 
@@ -41,6 +45,8 @@ pub(crate) struct Writer {
     pub(crate) inside: Arc<AtomicBool>,
     /// Pages in the WAL, set by SQLite's hook at each commit.
     pub(crate) wal_pages: Arc<AtomicU64>,
+    pub(crate) failures: Quiet,
+    pub(crate) checkpoint_failures: Quiet,
 }
 
 /// Closures of one commit that ran: those to be committed, those already undone.
@@ -67,7 +73,8 @@ impl Writer {
 
     fn group(&mut self, first: Box<dyn Job>) {
         let before = self.log.borrow().clone();
-        let space = self.guard.space(Instant::now());
+        let wal_bytes = self.wal_pages.load(Ordering::Relaxed).saturating_mul(PAGE_WITH_HEADER);
+        let space = self.guard.space(Instant::now(), wal_bytes);
         self.counters.reserve_only.store(u64::from(space == Space::ReserveOnly), Ordering::Relaxed);
         let mut group = Group::default();
         let ran = match execute(&self.conn, "BEGIN IMMEDIATE") {
@@ -169,16 +176,26 @@ impl Writer {
         } else {
             Lost::Other(sitewarden_core::error::chain(error))
         };
-        tracing::error!(error = %sitewarden_core::error::chain(error), closures = kept.len(), "a group commit failed");
+        if let Some(left_out) = self.failures.tell(Instant::now()) {
+            let error = sitewarden_core::error::chain(error);
+            tracing::error!(error, closures = kept.len(), left_out, "a group commit failed");
+        }
         answer(kept, Err(&lost));
     }
 
-    fn checkpoint(&self) {
+    fn checkpoint(&mut self) {
         let pages = self.wal_pages.load(Ordering::Relaxed);
         self.counters.wal_pages.store(pages, Ordering::Relaxed);
-        if pages >= u64::from(WAL_PAGES_INLINE) {
-            if let Err(error) = passive(&self.conn) {
-                tracing::warn!(error = %sitewarden_core::error::chain(&error), "a checkpoint by the writer failed");
+        let inline = match self.guard.state() {
+            Space::Ample => WAL_PAGES_INLINE,
+            Space::ReserveOnly => WAL_PAGES_SCARCE,
+        };
+        if pages >= u64::from(inline) {
+            if let Err(error) = passive(&self.conn)
+                && let Some(left_out) = self.checkpoint_failures.tell(Instant::now())
+            {
+                let error = sitewarden_core::error::chain(&error);
+                tracing::warn!(error, left_out, "a checkpoint by the writer failed");
             }
         } else if pages >= u64::from(WAL_PAGES_BACKGROUND) {
             self.checkpointer.wake();

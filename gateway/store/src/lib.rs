@@ -20,6 +20,7 @@ mod group;
 mod job;
 mod open;
 mod queue;
+mod quiet;
 mod readers;
 mod space;
 mod stats;

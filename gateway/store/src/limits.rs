@@ -43,12 +43,24 @@ pub const RECORDS_PER_READ: usize = 1_000;
 /// WAL pages (4 KiB) after which a background checkpoint begins: 4 MiB.
 pub const WAL_PAGES_BACKGROUND: u32 = 1_000;
 
-/// WAL pages after which the writer checkpoints by itself before it goes on: 32 MiB, reached only when the
-/// background checkpoint cannot keep up.
-pub const WAL_PAGES_INLINE: u32 = 8_000;
+/// WAL pages after which the writer checkpoints by itself before it goes on: 16 MiB, reached only when the
+/// background checkpoint cannot keep up. Half of the default reserve: on a full disk the reserve has to take
+/// what the WAL holds before it can hold a finding.
+pub const WAL_PAGES_INLINE: u32 = 4_000;
 
-/// How often free space is looked at, at most.
-pub const SPACE_CHECK: Duration = Duration::from_secs(1);
+/// WAL pages after which the writer checkpoints by itself while only the reserve is left, so that the WAL does
+/// not eat it up: 256 KiB.
+pub const WAL_PAGES_SCARCE: u32 = 64;
+
+/// Bytes to which the WAL file is cut after it was emptied: twice what a background checkpoint waits for.
+pub const WAL_FILE_BYTES: u64 = 8 << 20;
+
+/// Least time between two log lines about the same failure of the store, so that a full disk is not filled
+/// with lines about it.
+pub const LOG_EVERY: Duration = Duration::from_secs(10);
+
+/// Time from the release of the disk reserve to the first try to take it again.
+pub const RECOVER_AFTER: Duration = Duration::from_secs(1);
 
 /// Most problems that `verify` lists; the count says how many there were.
 pub const VERIFY_PROBLEMS: usize = 100;

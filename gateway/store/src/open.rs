@@ -102,6 +102,7 @@ pub(crate) fn open_writer(path: &Path, slices: &[Migrations]) -> Result<Connecti
         "PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
          PRAGMA wal_autocheckpoint = 0;
+         PRAGMA journal_size_limit = 8388608;
          PRAGMA foreign_keys = ON;
          PRAGMA trusted_schema = OFF;
          PRAGMA temp_store = MEMORY;

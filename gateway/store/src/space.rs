@@ -1,18 +1,18 @@
 //! Room on the disk: a reserve for findings and the site log.
 //!
 //! The rule: a file `reserve` of `store.reserve-mib` is held allocated beside the database, so that no other
-//! program can take its room. When less than a quarter of that size is free besides, or SQLite says that
-//! the disk is full, the file is removed, which gives the room to the database, and from then on bulk data is
-//! refused ([`crate::Tx::claim_bulk`]) while all else goes on. When half as much again as the reserve is free, the file
-//! is made again and bulk data is taken. Not a quota and not retention.
-//! Invariant: bulk data is refused before a finding is.
+//! program can take its room. When less is free besides than a quarter of it and what the next checkpoint may
+//! need, or SQLite says that the disk is full, the file is removed, which gives the room to the database, and
+//! from then on bulk data is refused ([`crate::Tx::claim_bulk`]) while all else goes on. When half as much
+//! again as the reserve and a full WAL are free, the file is made again and bulk data is taken. Not a quota
+//! and not retention. Invariant: bulk data is refused before a finding is.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::error::StoreError;
-use crate::limits::SPACE_CHECK;
+use crate::limits::{RECOVER_AFTER, WAL_FILE_BYTES};
 
 /// What the disk has room for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,14 +23,11 @@ pub enum Space {
     ReserveOnly,
 }
 
-/// Least free room at which bulk data is taken again when no reserve is configured.
-const RECOVER_BYTES: u64 = 4 << 20;
-
 pub(crate) struct Guard {
     dir: PathBuf,
     reserve: u64,
     state: Space,
-    checked: Option<Instant>,
+    released: Option<Instant>,
 }
 
 /// Path of the reserve file of a state folder.
@@ -41,31 +38,32 @@ pub(crate) fn reserve_path(dir: &Path) -> PathBuf {
 impl Guard {
     /// Looks at the disk and makes the reserve when there is room for it.
     pub(crate) fn new(dir: &Path, reserve: u64) -> Self {
-        let mut guard = Self { dir: dir.to_owned(), reserve, state: Space::ReserveOnly, checked: None };
+        let mut guard = Self { dir: dir.to_owned(), reserve, state: Space::ReserveOnly, released: None };
         if reserve_path(dir).exists() {
             guard.state = Space::Ample;
         }
-        guard.look(Instant::now());
+        guard.look(Instant::now(), 0);
         guard
     }
 
-    /// The state, looked at again when the last look is old enough.
-    pub(crate) fn space(&mut self, now: Instant) -> Space {
-        let due = self.checked.is_none_or(|checked| now.saturating_duration_since(checked) >= SPACE_CHECK);
-        if due {
-            self.look(now);
-        }
+    /// Looks at the disk: before each group, because a flood writes many megabytes a second and the question
+    /// costs a microsecond. `wal_bytes` is what a checkpoint may add to the database.
+    pub(crate) fn space(&mut self, now: Instant, wal_bytes: u64) -> Space {
+        self.look(now, wal_bytes);
+        self.state
+    }
+
+    /// The state as of the last look.
+    pub(crate) const fn state(&self) -> Space {
         self.state
     }
 
     /// SQLite said that the disk is full.
     pub(crate) fn full(&mut self, now: Instant) {
-        self.checked = Some(now);
-        self.release("a write found no room");
+        self.release("a write found no room", now);
     }
 
-    fn look(&mut self, now: Instant) {
-        self.checked = Some(now);
+    fn look(&mut self, now: Instant, wal_bytes: u64) {
         let free = match free_bytes(&self.dir) {
             Ok(free) => free,
             Err(error) => {
@@ -74,16 +72,15 @@ impl Guard {
             }
         };
         match self.state {
-            Space::Ample if free < self.reserve / 4 => self.release("little room is left"),
+            Space::Ample if free < self.reserve / 4 + wal_bytes => self.release("little room is left", now),
             Space::Ample => {}
-            Space::ReserveOnly if free >= (self.reserve + self.reserve / 2).max(RECOVER_BYTES) => {
-                self.recover()
-            }
+            Space::ReserveOnly if !self.may_recover(now) => {}
+            Space::ReserveOnly if free >= self.reserve + self.reserve / 2 + WAL_FILE_BYTES => self.recover(),
             Space::ReserveOnly => {}
         }
     }
 
-    fn release(&mut self, why: &str) {
+    fn release(&mut self, why: &str, now: Instant) {
         if let Err(error) = fs::remove_file(reserve_path(&self.dir))
             && error.kind() != std::io::ErrorKind::NotFound
         {
@@ -96,6 +93,12 @@ impl Guard {
             );
         }
         self.state = Space::ReserveOnly;
+        self.released = Some(now);
+    }
+
+    /// Not at once, so that a disk at the edge does not take and give the reserve with every group.
+    fn may_recover(&self, now: Instant) -> bool {
+        self.released.is_none_or(|released| now.saturating_duration_since(released) >= RECOVER_AFTER)
     }
 
     fn recover(&mut self) {
@@ -153,15 +156,15 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let start = Instant::now();
         let mut guard = Guard::new(dir.path(), 1 << 20);
-        assert_eq!(guard.space(start), Space::Ample);
+        assert_eq!(guard.space(start, 0), Space::Ample);
         assert_eq!(fs::metadata(reserve_path(dir.path())).expect("the reserve").len(), 1 << 20);
 
         guard.full(start);
-        assert_eq!(guard.space(start), Space::ReserveOnly);
+        assert_eq!(guard.space(start, 0), Space::ReserveOnly);
         assert!(!reserve_path(dir.path()).exists(), "its room is given to the database");
 
-        let later = start + SPACE_CHECK;
-        assert_eq!(guard.space(later), Space::Ample, "this disk has room after all");
+        let later = start + RECOVER_AFTER;
+        assert_eq!(guard.space(later, 0), Space::Ample, "this disk has room after all");
         assert!(reserve_path(dir.path()).exists());
     }
 

@@ -23,6 +23,7 @@ use crate::job::Typed;
 use crate::migrate::Migrations;
 use crate::open::{Folder, open_writer};
 use crate::queue::{Queue, block_on};
+use crate::quiet::Quiet;
 use crate::readers::Readers;
 use crate::site_log::append::LogState;
 use crate::space::Guard;
@@ -124,6 +125,8 @@ impl Store {
             checkpointer: Checkpointer::start(&folder.database)?,
             inside,
             wal_pages,
+            failures: Quiet::default(),
+            checkpoint_failures: Quiet::default(),
         };
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())

@@ -7,10 +7,12 @@
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use rusqlite::Connection;
 
 use crate::error::{SqlContext, StoreError};
+use crate::quiet::Quiet;
 
 pub(crate) struct Checkpointer {
     wake: SyncSender<()>,
@@ -45,9 +47,13 @@ impl Checkpointer {
 }
 
 fn run(conn: &Connection, woken: &Receiver<()>) {
+    let mut failures = Quiet::default();
     while woken.recv().is_ok() {
-        if let Err(error) = passive(conn) {
-            tracing::warn!(error = %sitewarden_core::error::chain(&error), "a checkpoint failed; the next one tries again");
+        if let Err(error) = passive(conn)
+            && let Some(left_out) = failures.tell(Instant::now())
+        {
+            let error = sitewarden_core::error::chain(&error);
+            tracing::warn!(error, left_out, "a checkpoint failed; the next one tries again");
         }
     }
 }
