@@ -61,10 +61,11 @@ print(*sorted({t["name"] for t in targets if "test" in t["kind"]} - {"stories"})
 
 # run_part NAME: runs it with its output on screen and in a log, notes outcome, wall and CPU seconds.
 run_part() {
-    local name="$1" code=0 begin end cpu_begin cpu_end
+    local name="$1" code=0 begin end cpu_begin word=ok
     printf '\n== %s\n' "$name"
     begin="$(date +%s)"
-    cpu_begin="$(cpu_seconds)"
+    cpu_seconds
+    cpu_begin="$CPU"
     # Not `part_x || code=..`: that would switch `set -e` off inside the part.
     set +e
     (set -e; "part_$name") </dev/null > >(tee "$LOGS/$name.log") 2>&1
@@ -72,16 +73,17 @@ run_part() {
     set -e
     wait
     end="$(date +%s)"
-    cpu_end="$(cpu_seconds)"
-    local word=ok
+    cpu_seconds
     [ "$code" = 0 ] || word=FAILED
-    RESULTS+=("$name $word $((end - begin)) $((cpu_end - cpu_begin)) $(python3 scripts/counts.py "$LOGS/$name.log")")
+    RESULTS+=("$name $word $((end - begin)) $((CPU - cpu_begin)) $(python3 scripts/counts.py "$LOGS/$name.log")")
     [ "$code" = 0 ] || FAILED+=("$name")
 }
 
-# CPU seconds of this shell's finished children, user and system.
+# Puts the CPU seconds of this shell's finished children, user and system, into CPU. No subshell: its
+# own times would be told.
 cpu_seconds() {
-    times | awk 'NR == 2 { for (i = 1; i <= 2; i++) { split($i, t, /[ms]/); sum += t[1] * 60 + t[2] } printf "%d", sum }'
+    times >"$LOGS/times"
+    CPU="$(awk 'NR == 2 { for (i = 1; i <= 2; i++) { split($i, t, /[ms]/); sum += t[1] * 60 + t[2] } printf "%d", sum }' "$LOGS/times")"
 }
 
 summary() {
@@ -110,7 +112,14 @@ for name in "${WANTED[@]}"; do
     declare -F "part_$name" >/dev/null || absent "part $name" "${ALL[*]}"
 done
 for name in "${WANTED[@]}"; do
-    run_part "$name"
+    case "$name ${FAILED[*]}" in
+        unit*build* | stories*build*)
+            printf '\n== %s: not run, the build failed\n' "$name"
+            RESULTS+=("$name not-run 0 0 0 0 0")
+            FAILED+=("$name")
+            ;;
+        *) run_part "$name" ;;
+    esac
 done
 summary
 [ ${#FAILED[@]} = 0 ]

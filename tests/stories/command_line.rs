@@ -19,10 +19,10 @@ async fn the_binary_says_its_version() {
 
 #[tokio::test]
 async fn an_unknown_command_ends_with_code_2_and_a_hint() {
-    let done = sitewarden(&["rum"]).await;
+    let done = sitewarden(&["check-confg"]).await;
 
     assert_eq!(done.status.code(), Some(2));
-    assert!(done.stderr.contains("'run'"), "{}", done.stderr);
+    assert!(done.stderr.contains("'check-config'"), "{}", done.stderr);
 }
 
 #[tokio::test]
