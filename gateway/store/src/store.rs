@@ -185,7 +185,8 @@ impl Store {
     }
 
     /// Hands a closure to the writer and returns as soon as it is queued (it waits for room in the queue).
-    /// `done` is called on the writer thread after the commit's end: it must be short and must not block.
+    /// `done` is called on the writer thread after the commit's end: it must be short and must not block, so it
+    /// must not submit by itself (a full queue would wait for the very thread that empties it).
     pub fn submit<R, E>(
         &self,
         what: &'static str,

@@ -5,6 +5,7 @@
 //! the leaf of record `seq` has index `seq - 1`; a cursor that asks for what was pruned gets
 //! [`ReadLog::Reset`], never a gap.
 
+pub mod proof;
 pub mod record;
 pub mod tree;
 pub mod verify;

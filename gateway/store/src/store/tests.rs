@@ -369,6 +369,38 @@ fn pruned_bodies_keep_the_tree_whole_and_old_cursors_are_reset() {
 }
 
 #[test]
+fn proofs_over_the_stored_log_verify_at_every_size() {
+    use crate::site_log::proof;
+    use crate::site_log::tree::{verify_consistency, verify_inclusion};
+
+    let dir = folder();
+    let store = open(dir.path());
+    for id in 1..=9 {
+        store.write_blocking("adding", move |tx| note(tx, id)).expect("kept");
+    }
+    let head = store.read_blocking(site_log::head).expect("read");
+    for size in 1..=9 {
+        for seq in 1..=size {
+            let found = store.read_blocking(move |conn| proof::inclusion(conn, seq, size)).expect("proven");
+            let found = found.expect("there is such a record");
+            assert!(verify_inclusion(&found.leaf, found.index, size, &found.path, &found.root));
+        }
+        let found = store.read_blocking(move |conn| proof::consistency(conn, size, 9)).expect("proven");
+        let found = found.expect("there are so many");
+        assert_eq!(found.new_root, head.root);
+        assert!(verify_consistency(size, &found.old_root, 9, &found.new_root, &found.path));
+    }
+    for (seq, size) in [(0, 9), (10, 9), (1, 10), (5, 4)] {
+        assert_eq!(store.read_blocking(move |conn| proof::inclusion(conn, seq, size)).expect("read"), None);
+    }
+    assert_eq!(store.read_blocking(|conn| proof::consistency(conn, 3, 10)).expect("read"), None);
+    assert_eq!(
+        store.read_blocking(|conn| proof::root(conn, 0)).expect("read"),
+        Some(site_log::tree::empty_root())
+    );
+}
+
+#[test]
 fn a_full_disk_is_told_refuses_bulk_and_leaves_the_rest_working() {
     let dir = folder();
     let store = open(dir.path());
