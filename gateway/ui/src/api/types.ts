@@ -86,25 +86,27 @@ export interface Device {
   latest: Latest[];
   open_findings: number;
   demo: boolean;
+  /** Not the box's word: put in by lib/box.svelte.ts from the open findings. */
   worst_severity?: Severity | null;
 }
 
 export interface TrustChange {
   time: string;
   actor: string;
-  from?: Trust | null;
-  to: Trust;
-  reason?: string | null;
+  trust: Trust;
+  note: string;
 }
 
 export interface DeviceDetail extends Device {
   facts: Record<string, string>;
+  address?: string | null;
   credential: { kind: string; created: string; fingerprint: string | null } | null;
   history: TrustChange[];
 }
 
 export interface Enrolled {
   device_id: string;
+  trust?: Trust;
   credential?: { client_id: string; username: string; password: string } | null;
   certificate_pem?: string | null;
   ca_pem?: string | null;
@@ -161,7 +163,7 @@ export interface Evidence {
   rule_source: string;
   atoms: EvidenceAtom[];
   events: EvidenceEvent[];
-  window: [string, string] | null;
+  window: { from: string; to: string } | null;
 }
 
 export interface FindingStep {

@@ -3,9 +3,11 @@
 
 import { api, ApiFailure, address } from '../api';
 import { observe } from '../api/client';
-import type { Device, Latest, MetricValue, Overview } from '../api/types';
+import type { Device, Latest, MetricValue, Overview, Severity } from '../api/types';
 import { clock } from './clock.svelte';
 import { Feed, type FeedEvent, type FeedKind } from './feed';
+import { severityRank } from './order';
+import { PAGE_LIMIT } from './pages';
 import { parse } from './time';
 
 /** How often the overview is asked for beside the feed; it is the page's heartbeat. */
@@ -41,6 +43,8 @@ class Box {
   feedOpen = $state(true);
   feedLostSince = $state<number | null>(null);
   latest = $state.raw(new Map<string, LatestEvent>());
+  /** The worst open severity of each asset that has open findings. */
+  worst = $state.raw(new Map<string, Severity>());
 
   #lastAnswer = Date.now();
   #pending = new Map<string, LatestEvent>();
@@ -100,6 +104,7 @@ class Box {
       this.failure = null;
       const time = parse(overview.box.time);
       if (time !== null) clock.learn(time);
+      await this.#findWorst(overview);
     } catch (failure) {
       if (!(failure instanceof ApiFailure)) throw failure;
       this.failure = failure;
@@ -134,10 +139,12 @@ class Box {
       seen = Math.max(seen, at);
       return { ...known, value: newer.value, time: newer.time };
     });
-    if (!changed) return device;
+    const worst_severity = this.worst.get(device.id) ?? null;
+    if (!changed) return { ...device, worst_severity };
     const reports = device.freshness === 'offline' || device.freshness === 'never';
     return {
       ...device,
+      worst_severity,
       latest: merged,
       last_seen: new Date(seen).toISOString(),
       freshness: reports ? 'live' : device.freshness,
@@ -147,6 +154,18 @@ class Box {
   #wake = (): void => {
     if (document.visibilityState === 'visible') this.tryNow();
   };
+
+  /** Asked only while there is something open: a quiet site costs nothing. */
+  async #findWorst(overview: Overview): Promise<void> {
+    const worst = new Map<string, Severity>();
+    if (Object.values(overview.open).some((count) => count > 0)) {
+      const open = await api.findings({ status: 'open,acknowledged', limit: PAGE_LIMIT });
+      for (const { asset, severity } of open.items) {
+        if (asset && severityRank(severity) > severityRank(worst.get(asset))) worst.set(asset, severity);
+      }
+    }
+    this.worst = worst;
+  }
 
   #feedState(open: boolean): void {
     this.feedOpen = open;

@@ -6,6 +6,8 @@ import { parse } from './time';
 
 export const LATE_AFTER_INTERVALS = 2;
 export const STALE_AFTER_INTERVALS = 5;
+/** What the box assumes of a device whose interval it has not learned yet. */
+export const UNKNOWN_INTERVAL_S = 300;
 
 type Reporting = Pick<Device, 'freshness' | 'last_seen' | 'report_interval_s'>;
 
@@ -14,8 +16,8 @@ export function freshness(device: Reporting, now: number): Freshness {
   const seen = parse(device.last_seen);
   if (device.freshness === 'never' || seen === null) return 'never';
   if (device.freshness === 'offline') return 'offline';
-  if (!device.report_interval_s) return device.freshness;
-  const intervals = (now - seen) / (device.report_interval_s * 1000);
+  const interval = Math.max(1, device.report_interval_s ?? UNKNOWN_INTERVAL_S);
+  const intervals = (now - seen) / (interval * 1000);
   if (intervals > STALE_AFTER_INTERVALS) return 'stale';
   if (intervals > LATE_AFTER_INTERVALS) return 'late';
   return 'live';

@@ -1,0 +1,11 @@
+// All words in German, one module per page.
+
+export { common } from './common';
+export * from './shell';
+export * from './signin';
+export * from './setup';
+export * from './overview';
+export * from './devices';
+export * from './findings';
+export * from './admin';
+export * from './settings';
