@@ -332,7 +332,9 @@ impl<F: MultiwriteNorFlash> Agent<F> {
                     self.under_way = None;
                 }
                 Some(Incoming::Granted(enrolment)) => self.enrolled(now_ms, enrolment),
-                Some(Incoming::Message(ToAgent::Acknowledgement(sequence))) => self.acknowledged(sequence),
+                Some(Incoming::Message(ToAgent::Acknowledgement(sequence))) => {
+                    self.acknowledged(now_ms, sequence);
+                }
                 Some(Incoming::Message(ToAgent::Parameters(cose))) => {
                     let outcome = self.take_parameters(cose.as_bytes());
                     self.outcome = Some(outcome);
@@ -352,7 +354,7 @@ impl<F: MultiwriteNorFlash> Agent<F> {
         }
     }
 
-    fn acknowledged(&mut self, sequence: u64) {
+    fn acknowledged(&mut self, now_ms: u64, sequence: u64) {
         if !self.under_way.is_some_and(|under_way| under_way.sequence == sequence) {
             return;
         }
@@ -360,6 +362,7 @@ impl<F: MultiwriteNorFlash> Agent<F> {
             self.queued = self.queued.saturating_sub(1);
         }
         self.under_way = None;
+        self.tell_lost(now_ms);
     }
 
     fn take_parameters(&mut self, cose: &[u8]) -> ParametersOutcome {

@@ -51,6 +51,9 @@ pub enum Event<'s> {
         state: ParametersState,
     },
     /// A device proved an open code. Commit its keys, then call [`super::Server::grant`]; or call [`super::Server::refuse`].
+    ///
+    /// A device that lost its grant comes again with the same keys: give it the pre-shared key that is stored, not a new one,
+    /// because it may have kept the first.
     Enrolment {
         /// The device, from its link key.
         device: DeviceId,

@@ -1,0 +1,12 @@
+//! The agent against the gateway's end of the line, in one process, with one clock that the test moves.
+//!
+//! One binary; one module per subject. Nothing waits: the line and the time are inputs. The peers that are not ours are in
+//! `peers`.
+//! Invariant: what a test asserts of the gateway is what its owner committed.
+
+mod faults;
+mod golden;
+mod peers;
+mod power;
+mod story;
+mod support;
