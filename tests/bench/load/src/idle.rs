@@ -1,15 +1,15 @@
-//! Lane mqtt.idle: memory of an idle connection, 10,000 of them over plain TCP.
+//! Lane mqtt.idle: memory of an idle connection, 10,000 of them, plain and over TLS.
 //!
 //! Connections come from 200 loopback addresses, so that no limit per address is met that a real site would
-//! not meet either. Measured is the growth of resident memory.
+//! not meet either. Measured is the growth of resident memory after one connection was there already.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
 use crate::report::Figure;
 use crate::server::{self, Kind, Ours};
-use crate::{Failure, Setup, mqtt, process};
+use crate::{Failure, Setup, mqtt, process, tls};
 
 const CONNECTIONS: usize = 10_000;
 const ADDRESSES: usize = 200;
@@ -18,35 +18,54 @@ const SETTLE: Duration = Duration::from_secs(2);
 pub fn lane(setup: &Setup) -> Result<Vec<Figure>, Failure> {
     let peers = server::peers(setup)?;
     let mut figures = Vec::new();
-    let ours = if setup.peers_only { None } else { Some(side(setup, Kind::Ours)?) };
-    for (kind, version) in peers {
-        let theirs = side(setup, kind)?;
-        eprintln!("  ours {ours:.2?}, {version} {theirs:.2} kB a connection");
-        let pair = [(ours.unwrap_or(theirs), theirs)];
-        let goal = (kind == Kind::Mosquitto).then_some(1.5);
-        let mut figure = Figure::of_pairs("mqtt.idle.plain", &version, "kB/connection", &pair, goal, false);
-        figure.note = format!("{CONNECTIONS} connections, once: memory does not vary as time does");
-        figures.push(figure);
+    for secure in [false, true] {
+        let ours = if setup.peers_only { None } else { Some(side(setup, Kind::Ours, secure)?) };
+        for (kind, version) in &peers {
+            // rumqttd's TLS needs files of its own making; plain tells enough of it.
+            if secure && *kind == Kind::Rumqttd {
+                continue;
+            }
+            let theirs = side(setup, *kind, secure)?;
+            eprintln!("  TLS {secure}: ours {ours:.2?}, {version} {theirs:.2} kB a connection");
+            let pair = [(ours.unwrap_or(theirs), theirs)];
+            let goal = (*kind == Kind::Mosquitto).then_some(1.5);
+            let lane = if secure { "mqtt.idle.tls" } else { "mqtt.idle.plain" };
+            let mut figure = Figure::of_pairs(lane, version, "kB/connection", &pair, goal, false);
+            figure.note = format!("{CONNECTIONS} connections, once: memory does not vary as time does");
+            figures.push(figure);
+        }
     }
     Ok(figures)
 }
 
-fn side(setup: &Setup, kind: Kind) -> Result<f64, Failure> {
+/// Kept open until the measurement is done.
+enum Open {
+    Plain(#[expect(dead_code, reason = "held, not used")] TcpStream),
+    Tls(#[expect(dead_code, reason = "held, not used")] Box<tls::Connection>),
+}
+
+fn side(setup: &Setup, kind: Kind, secure: bool) -> Result<f64, Failure> {
     let server = server::start(setup, kind, &Ours::default())?;
+    let config = tls::config()?;
+    let connect = |id: &str, from: Option<IpAddr>| -> Result<Open, Failure> {
+        if secure {
+            let socket = mqtt::socket(server.tls, from)?;
+            return Ok(Open::Tls(Box::new(tls::connect(&config, socket, id)?)));
+        }
+        Ok(Open::Plain(mqtt::connect(server.mqtt, id, from)?))
+    };
     // One connection first, so that what is made once does not count.
-    let first = mqtt::connect(server.mqtt, "idle-first", None)?;
+    let mut open = vec![connect("idle-first", None)?];
     thread::sleep(SETTLE);
     let before = process::resident_kb(server.pid())?;
-    let mut open = vec![first];
     for index in 0..CONNECTIONS {
         let address = index % ADDRESSES;
         let from = Ipv4Addr::new(127, 0, 1 + (address / 100) as u8, 1 + (address % 100) as u8);
-        open.push(
-            mqtt::connect(server.mqtt, &format!("idle-{index}"), Some(IpAddr::V4(from)))
-                .map_err(|failure| format!("{kind:?}: connection {index}: {failure}"))?,
-        );
+        let opened = connect(&format!("idle-{index}"), Some(IpAddr::V4(from)));
+        open.push(opened.map_err(|failure| format!("{kind:?}: connection {index}: {failure}"))?);
     }
     thread::sleep(SETTLE);
     let grown = process::resident_kb(server.pid())? - before;
+    drop(open);
     Ok(grown / CONNECTIONS as f64)
 }

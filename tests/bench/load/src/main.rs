@@ -15,6 +15,7 @@ mod report;
 mod server;
 mod start;
 mod stats;
+mod tls;
 mod wear;
 
 use std::path::PathBuf;

@@ -50,16 +50,22 @@ pub fn put_publish(out: &mut Vec<u8>, topic: &str, qos: u8, id: u16, payload: &[
     out.extend_from_slice(payload);
 }
 
-/// Opens a connection, from a given loopback address when there is one, and waits for CONNACK.
-pub fn connect(to: SocketAddr, id: &str, from: Option<IpAddr>) -> Result<TcpStream, Failure> {
+/// Opens a socket, from a given loopback address when there is one.
+pub fn socket(to: SocketAddr, from: Option<IpAddr>) -> Result<TcpStream, Failure> {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
     if let Some(from) = from {
         socket.bind(&SocketAddr::new(from, 0).into())?;
     }
     socket.connect(&to.into())?;
-    let mut stream = TcpStream::from(socket);
+    let stream = TcpStream::from(socket);
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    Ok(stream)
+}
+
+/// Opens a connection and waits for CONNACK.
+pub fn connect(to: SocketAddr, id: &str, from: Option<IpAddr>) -> Result<TcpStream, Failure> {
+    let mut stream = socket(to, from)?;
     stream.write_all(&connect_packet(id))?;
     let mut answer = [0_u8; 4];
     stream.read_exact(&mut answer)?;

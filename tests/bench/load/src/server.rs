@@ -28,8 +28,8 @@ pub enum Kind {
 pub struct Server {
     pub child: Child,
     pub mqtt: SocketAddr,
-    /// Base of the web interface; ours alone.
-    pub https: Option<String>,
+    /// The TLS listener; rumqttd has none here.
+    pub tls: SocketAddr,
     pub folder: PathBuf,
     /// From the start of the process to its ready line.
     pub ready_after: Duration,
@@ -80,28 +80,36 @@ pub fn start(setup: &Setup, kind: Kind, ours: &Ours<'_>) -> Result<Server, Failu
     match kind {
         Kind::Ours => start_ours(setup, folder, ours),
         Kind::Mosquitto => {
-            let port = free_port()?;
+            let (port, tls) = (free_port()?, free_port()?);
+            let key = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+            fs::write(folder.join("cert.pem"), key.cert.pem())?;
+            fs::write(folder.join("key.pem"), key.signing_key.serialize_pem())?;
             let config = folder.join("mosquitto.conf");
-            let text = format!("user root\nlistener {port} 127.0.0.1\nallow_anonymous true\n");
+            let at = folder.display();
+            let text = format!(
+                "user root\nallow_anonymous true\nlistener {port} 127.0.0.1\nlistener {tls} 127.0.0.1\n\
+                 certfile {at}/cert.pem\nkeyfile {at}/key.pem\n"
+            );
             fs::write(&config, text)?;
             let mut command = Command::new("mosquitto");
             command.arg("-c").arg(&config);
-            start_peer(command, port, folder)
+            start_peer(command, port, tls, folder)
         }
         Kind::Rumqttd => {
             let port = free_port()?;
             let mut command = Command::new(setup.rumqttd.as_deref().ok_or("no rumqttd")?);
             command.arg(port.to_string());
-            start_peer(command, port, folder)
+            start_peer(command, port, port, folder)
         }
     }
 }
 
-fn start_peer(mut command: Command, port: u16, folder: PathBuf) -> Result<Server, Failure> {
+fn start_peer(mut command: Command, port: u16, tls: u16, folder: PathBuf) -> Result<Server, Failure> {
     let begin = Instant::now();
     let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
     let mqtt = SocketAddr::from(([127, 0, 0, 1], port));
-    let mut server = Server { child, mqtt, https: None, folder, ready_after: Duration::ZERO };
+    let tls = SocketAddr::from(([127, 0, 0, 1], tls));
+    let mut server = Server { child, mqtt, tls, folder, ready_after: Duration::ZERO };
     while begin.elapsed() < READY {
         if TcpStream::connect(mqtt).is_ok() {
             server.ready_after = begin.elapsed();
@@ -115,17 +123,38 @@ fn start_peer(mut command: Command, port: u16, folder: PathBuf) -> Result<Server
     Err(format!("{command:?} does not serve after {} s", READY.as_secs()).into())
 }
 
-fn start_ours(setup: &Setup, folder: PathBuf, ours: &Ours<'_>) -> Result<Server, Failure> {
+/// The laboratory's configuration on free ports, with what the lane changes.
+fn our_config(setup: &Setup, ours: &Ours<'_>, plain: u16, tls: u16) -> Result<String, Failure> {
     let lab = setup.root.join("config/examples");
-    let config = folder.join("bench.toml");
-    let mut text = fs::read_to_string(lab.join("lab.toml"))?
-        .replace("127.0.0.1:8443", "127.0.0.1:0")
-        .replace("127.0.0.1:1883", "127.0.0.1:0")
-        .replace("\"lab-policies\"", &format!("{:?}", fs::canonicalize(lab.join("lab-policies"))?));
+    let mut config: toml::Table = fs::read_to_string(lab.join("lab.toml"))?.parse()?;
+    let mut set = |section: &str, key: &str, value: toml::Value| {
+        let section = config.entry(section).or_insert_with(|| toml::Table::new().into());
+        section.as_table_mut().map(|table| table.insert(key.to_owned(), value))
+    };
+    let path = |path: &Path| -> Result<toml::Value, Failure> {
+        Ok(fs::canonicalize(path)?.to_string_lossy().into_owned().into())
+    };
+    let listener = |name: &str, port: u16, transport: &str| -> toml::Value {
+        let pairs = [("name", name), ("address", &format!("127.0.0.1:{port}")), ("transport", transport)];
+        pairs.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect::<toml::Table>().into()
+    };
+    set("web", "listen", "127.0.0.1:0".into());
+    set("policies", "dir", path(&lab.join("lab-policies"))?);
     if let Some(rules) = ours.rules {
-        text.push_str(&format!("\n[rules]\ndir = {:?}\n", fs::canonicalize(rules)?));
+        set("rules", "dir", path(rules)?);
     }
-    fs::write(&config, text)?;
+    set(
+        "broker",
+        "listeners",
+        vec![listener("loopback", plain, "plain"), listener("tls", tls, "tls")].into(),
+    );
+    Ok(toml::to_string(&config)?)
+}
+
+fn start_ours(setup: &Setup, folder: PathBuf, ours: &Ours<'_>) -> Result<Server, Failure> {
+    let config = folder.join("bench.toml");
+    let (plain, tls) = (free_port()?, free_port()?);
+    fs::write(&config, our_config(setup, ours, plain, tls)?)?;
     let log = fs::File::create(folder.join("stderr.log"))?;
     let begin = Instant::now();
     let mut child = Command::new(&setup.ours)
@@ -150,17 +179,15 @@ fn start_ours(setup: &Setup, folder: PathBuf, ours: &Ours<'_>) -> Result<Server,
             let _ = sender.try_send((line, Instant::now()));
         }
     });
-    let placeholder = SocketAddr::from(([127, 0, 0, 1], 0));
-    let mut server = Server { child, mqtt: placeholder, https: None, folder, ready_after: Duration::ZERO };
+    let mut server = Server {
+        child,
+        mqtt: SocketAddr::from(([127, 0, 0, 1], plain)),
+        tls: SocketAddr::from(([127, 0, 0, 1], tls)),
+        folder,
+        ready_after: Duration::ZERO,
+    };
     while let Ok((line, at)) = receiver.recv_timeout(READY) {
-        let Ok(ready) = serde_json::from_str::<serde_json::Value>(&line) else { continue };
-        if ready["ready"] == true {
-            let address = match &ready["mqtt"] {
-                serde_json::Value::Array(list) => list.first().cloned().unwrap_or_default(),
-                one => one.clone(),
-            };
-            server.mqtt = address.as_str().ok_or("no `mqtt` in the ready line")?.parse()?;
-            server.https = ready["https"].as_str().map(str::to_owned);
+        if serde_json::from_str::<serde_json::Value>(&line).is_ok_and(|ready| ready["ready"] == true) {
             server.ready_after = at - begin;
             return Ok(server);
         }
