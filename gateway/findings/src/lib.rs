@@ -18,7 +18,7 @@ mod view;
 pub use change::{acknowledge, close, rename_asset, reopen};
 pub use error::FindingError;
 pub use raise::{About, Outcome, Raised, raise};
-pub use read::{Counts, Filter, counts, detail, get, list, open_by_asset};
+pub use read::{Counts, Filter, counts, detail, get, list, matches_by_rule, open_by_asset};
 pub use routes::{Deps, routes};
 pub use view::{AtomView, DetailView, EventView, EvidenceView, FindingView, HistoryView, WindowView};
 

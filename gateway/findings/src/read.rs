@@ -182,6 +182,20 @@ pub fn open_by_asset(
     Ok(open)
 }
 
+/// How often each rule has matched, by rule id; rules without a finding are left out.
+///
+/// # Errors
+/// [`FindingError::Store`].
+pub fn matches_by_rule(conn: &Connection) -> Result<HashMap<String, u64>, FindingError> {
+    let mut statement = conn
+        .prepare_cached("SELECT rule_id, sum(count) FROM finding GROUP BY rule_id")
+        .doing("preparing the matches of rules")?;
+    let rows = statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .doing("counting the matches of rules")?;
+    rows.collect::<Result<_, _>>().doing("counting the matches of rules").map_err(FindingError::from)
+}
+
 /// A value to bind.
 enum Value {
     Text(String),

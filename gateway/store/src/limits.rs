@@ -40,6 +40,9 @@ pub const RECORD_KIND_BYTES: usize = 64;
 /// Most site-log records that one read returns.
 pub const RECORDS_PER_READ: usize = 1_000;
 
+/// Bytes of bodies after which a read of the site log ends, so that large records do not fill the memory.
+pub const BYTES_PER_READ: usize = 4 << 20;
+
 /// WAL pages (4 KiB) after which a background checkpoint begins: 4 MiB.
 pub const WAL_PAGES_BACKGROUND: u32 = 1_000;
 

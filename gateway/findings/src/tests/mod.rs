@@ -9,7 +9,7 @@ mod web;
 
 use sitewarden_core::finding::{EvidenceAtom, EvidenceEvent};
 use sitewarden_core::{Action, AssetRef, Evidence, FindingDraft, Resource, Severity, Timestamp};
-use sitewarden_store::site_log::{self, ReadLog, Record};
+use sitewarden_store::site_log::{self, Page, Record};
 use sitewarden_store::testing::{TestStore, gate};
 
 use crate::{About, MIGRATIONS, Raised, raise};
@@ -66,8 +66,8 @@ pub(super) fn put(test: &TestStore, drafts: &[FindingDraft]) -> Vec<Raised> {
 
 pub(super) fn records(test: &TestStore) -> Vec<Record> {
     match test.store.read_blocking(|conn| site_log::read(conn, 0, 1_000)).expect("read") {
-        ReadLog::Records(records) => records,
-        ReadLog::Reset { .. } => panic!("nothing was pruned"),
+        Page::Records(records) => records,
+        Page::Reset { .. } => panic!("nothing was pruned"),
     }
 }
 

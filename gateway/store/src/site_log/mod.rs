@@ -3,7 +3,7 @@
 //! Records are appended by [`crate::Tx::append`] alone, in the commit of what they tell. This module reads,
 //! proves and verifies; it never changes a record. Invariants: sequence numbers begin at 1 and have no hole;
 //! the leaf of record `seq` has index `seq - 1`; a cursor that asks for what was pruned gets
-//! [`ReadLog::Reset`], never a gap.
+//! [`Page::Reset`], never a gap.
 
 pub mod proof;
 pub mod record;
@@ -12,7 +12,7 @@ pub mod verify;
 
 mod read;
 
-pub use read::{Filter, Head, ReadLog, head, read, search};
+pub use read::{Filter, Head, Page, head, oldest_cursor, read, search};
 pub use record::Record;
 pub use verify::{Problem, Report, verify};
 

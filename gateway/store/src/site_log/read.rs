@@ -10,7 +10,7 @@ use sitewarden_core::Timestamp;
 use super::record::Record;
 use super::tree::{Frontier, Hash};
 use crate::error::{SqlContext, StoreError};
-use crate::limits::RECORDS_PER_READ;
+use crate::limits::{BYTES_PER_READ, RECORDS_PER_READ};
 
 /// Size and root of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,13 +23,14 @@ pub struct Head {
 
 /// What a cursor gets.
 #[derive(Clone, Debug, PartialEq)]
-pub enum ReadLog {
+pub enum Page {
     /// The records after the cursor, oldest first; empty at the end of the log.
     Records(Vec<Record>),
-    /// The cursor is before what is kept, or beyond the end (another log): begin after this number.
+    /// The cursor is before what is kept, or beyond the end (another log). Whoever shows the present state
+    /// goes on after `head`; whoever must have all that is kept goes on after [`oldest_cursor`].
     Reset {
-        /// The first cursor that can be served.
-        resume_after: u64,
+        /// Number of the newest record.
+        head: u64,
     },
 }
 
@@ -59,18 +60,19 @@ pub fn head(conn: &Connection) -> Result<Head, StoreError> {
     Ok(Head { size, root: frontier.root() })
 }
 
-/// The records after a cursor, oldest first, at most `limit` and at most [`RECORDS_PER_READ`].
+/// The records after a cursor, oldest first, at most `limit`, [`RECORDS_PER_READ`] and about
+/// [`BYTES_PER_READ`]. Fewer than `limit` does not mean the end; none does.
 ///
 /// # Errors
 /// [`StoreError`] when the table cannot be read or a body is not JSON.
-pub fn read(conn: &Connection, after: u64, limit: usize) -> Result<ReadLog, StoreError> {
+pub fn read(conn: &Connection, after: u64, limit: usize) -> Result<Page, StoreError> {
     let (size, pruned): (u64, u64) = conn
         .query_row("SELECT size, pruned_through FROM site_log_tree WHERE id = 1", [], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })
         .doing("reading the site log's tree")?;
     if after < pruned || after > size {
-        return Ok(ReadLog::Reset { resume_after: pruned });
+        return Ok(Page::Reset { head: size });
     }
     let mut statement = conn
         .prepare_cached(
@@ -80,7 +82,25 @@ pub fn read(conn: &Connection, after: u64, limit: usize) -> Result<ReadLog, Stor
     let rows = statement
         .query_map(params![after, limit.min(RECORDS_PER_READ)], from_row)
         .doing("reading the site log")?;
-    Ok(ReadLog::Records(rows.collect::<Result<_, _>>().doing("reading the site log")?))
+    let (mut records, mut bytes) = (Vec::new(), 0);
+    for row in rows {
+        let (record, length) = row.doing("reading the site log")?;
+        records.push(record);
+        bytes += length;
+        if bytes >= BYTES_PER_READ {
+            break;
+        }
+    }
+    Ok(Page::Records(records))
+}
+
+/// The first cursor that can be served: the number of the newest pruned record.
+///
+/// # Errors
+/// [`StoreError`] when the table cannot be read.
+pub fn oldest_cursor(conn: &Connection) -> Result<u64, StoreError> {
+    conn.query_row("SELECT pruned_through FROM site_log_tree WHERE id = 1", [], |row| row.get(0))
+        .doing("reading the site log's tree")
 }
 
 /// Records that fit a filter, newest first, at most `limit` and at most [`RECORDS_PER_READ`].
@@ -101,22 +121,25 @@ pub fn search(conn: &Connection, filter: &Filter, limit: usize) -> Result<Vec<Re
     let rows = statement
         .query_map(params![before, filter.kind, filter.actor, limit.min(RECORDS_PER_READ)], from_row)
         .doing("searching the site log")?;
-    rows.collect::<Result<_, _>>().doing("searching the site log")
+    rows.map(|row| Ok(row.doing("searching the site log")?.0)).collect()
 }
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<Record> {
+/// A record and the length of its body.
+fn from_row(row: &Row<'_>) -> rusqlite::Result<(Record, usize)> {
     let body: Option<Vec<u8>> = row.get(3)?;
+    let length = body.as_ref().map_or(0, Vec::len);
     let body = match body {
         None => serde_json::Value::Null,
         Some(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
             rusqlite::Error::FromSqlConversionFailure(3, rusqlite::types::Type::Blob, Box::new(error))
         })?,
     };
-    Ok(Record {
+    let record = Record {
         seq: row.get(0)?,
         time: Timestamp::from_micros(row.get(1)?),
         kind: row.get(2)?,
         body,
         leaf_hash: row.get(4)?,
-    })
+    };
+    Ok((record, length))
 }

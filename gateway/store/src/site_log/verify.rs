@@ -6,6 +6,7 @@
 use std::fmt;
 
 use rusqlite::Connection;
+use serde::{Serialize, Serializer};
 use sitewarden_core::Timestamp;
 
 use super::record::leaf_hash;
@@ -78,14 +79,15 @@ impl fmt::Display for Problem {
     }
 }
 
-/// The outcome of a verification.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The outcome of a verification. As JSON, hashes are hexadecimal and problems are sentences.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// Records that were read.
     pub records: u64,
     /// Of these, records whose body was pruned: their hash was taken as stored.
     pub pruned: u64,
     /// Root over the records.
+    #[serde(serialize_with = "hash_as_hex")]
     pub root: Hash,
     /// What is wrong, at most [`VERIFY_PROBLEMS`].
     pub problems: Vec<Problem>,
@@ -93,10 +95,42 @@ pub struct Report {
     pub problem_count: u64,
 }
 
+fn hash_as_hex<S: Serializer>(hash: &Hash, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&hex(hash))
+}
+
+impl Serialize for Problem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { records, pruned, problems, problem_count, .. } = self;
+        write!(f, "{records} records")?;
+        if *pruned > 0 {
+            write!(f, " ({pruned} with pruned body)")?;
+        }
+        if self.ok() {
+            return write!(f, ", all intact, root {}", self.root_hex());
+        }
+        write!(f, ", {problem_count} wrong")?;
+        for problem in problems {
+            write!(f, "\n  {problem}")?;
+        }
+        let left_out = problem_count.saturating_sub(problems.len() as u64);
+        if left_out > 0 {
+            write!(f, "\n  and {left_out} more")?;
+        }
+        Ok(())
+    }
+}
+
 impl Report {
     /// Whether nothing is wrong.
     #[must_use]
-    pub const fn is_intact(&self) -> bool {
+    pub const fn ok(&self) -> bool {
         self.problem_count == 0
     }
 
@@ -147,7 +181,7 @@ pub fn verify(conn: &Connection) -> Result<Report, StoreError> {
     report.root = walk.frontier.root();
     match stored {
         None => report.add(Problem::BadTree),
-        Some(tree) if tree.root != report.root && report.is_intact() => {
+        Some(tree) if tree.root != report.root && report.ok() => {
             report.add(Problem::RootDiffers { stored: tree.root, computed: report.root });
         }
         Some(_) => {}

@@ -14,7 +14,7 @@ use super::*;
 use crate::Space;
 use crate::limits::READ_TIME;
 use crate::open::system_clock;
-use crate::site_log::{self, Filter, Problem, ReadLog};
+use crate::site_log::{self, Filter, Page, Problem};
 
 const NOTES: Migrations = Migrations {
     slice: "notes",
@@ -71,8 +71,8 @@ fn verify(dir: &Path) -> site_log::Report {
 
 fn records(store: &Store) -> Vec<site_log::Record> {
     match store.read_blocking(|conn| site_log::read(conn, 0, 1_000)).expect("read") {
-        ReadLog::Records(records) => records,
-        ReadLog::Reset { .. } => panic!("nothing was pruned"),
+        Page::Records(records) => records,
+        Page::Reset { .. } => panic!("nothing was pruned"),
     }
 }
 
@@ -89,7 +89,7 @@ fn what_is_answered_is_there_after_opening_again_and_the_log_verifies() {
     assert_eq!(store.write_blocking("adding", |tx| note(tx, 2)).expect("kept"), 2);
     store.shutdown();
     let report = verify(dir.path());
-    assert!(report.is_intact(), "{:?}", report.problems);
+    assert!(report.ok(), "{:?}", report.problems);
     assert_eq!(report.records, 2);
 }
 
@@ -138,7 +138,7 @@ fn a_failing_and_a_panicking_closure_are_undone_alone_beside_others() {
     let stats = store.stats();
     assert_eq!((stats.closures_kept, stats.closures_failed, stats.closures_panicked), (2, 1, 1));
     store.shutdown();
-    assert!(verify(dir.path()).is_intact());
+    assert!(verify(dir.path()).ok());
 }
 
 #[test]
@@ -270,13 +270,13 @@ fn the_log_is_read_by_cursor_and_searched_newest_first() {
         store.write_blocking("adding", move |tx| note(tx, id)).expect("kept");
     }
     let seqs = |after, limit| match store.read_blocking(move |conn| site_log::read(conn, after, limit)) {
-        Ok(ReadLog::Records(records)) => records.iter().map(|record| record.seq).collect::<Vec<_>>(),
+        Ok(Page::Records(records)) => records.iter().map(|record| record.seq).collect::<Vec<_>>(),
         other => panic!("{other:?}"),
     };
     assert_eq!(seqs(2, 2), [3, 4]);
     assert_eq!(seqs(5, 10), Vec::<u64>::new());
     let beyond = store.read_blocking(|conn| site_log::read(conn, 6, 10)).expect("read");
-    assert_eq!(beyond, ReadLog::Reset { resume_after: 0 }, "a cursor of another log");
+    assert_eq!(beyond, Page::Reset { head: 5 }, "a cursor of another log");
     let search = |filter: Filter| {
         let found = store.read_blocking(move |conn| site_log::search(conn, &filter, 10)).expect("searched");
         found.iter().map(|record| record.seq).collect::<Vec<_>>()
@@ -285,6 +285,32 @@ fn the_log_is_read_by_cursor_and_searched_newest_first() {
     assert_eq!(search(Filter { actor: Some("system:test".into()), ..Filter::default() }).len(), 5);
     assert_eq!(search(Filter { actor: Some("person:elin".into()), ..Filter::default() }).len(), 0);
     assert_eq!(records(&store)[0].body["actor"], "system:test");
+}
+
+#[test]
+fn one_read_of_large_records_is_bounded_and_the_cursor_goes_on() {
+    let dir = folder();
+    let store = open(dir.path());
+    let text = "x".repeat(200_000);
+    for _ in 0..30 {
+        let body = serde_json::json!({ "text": text });
+        store
+            .write_blocking("appending", move |tx| {
+                let actor = tx.spend(system_permit(), Action::FindingRaise, &Resource::site())?;
+                tx.append(&actor, "note.added", body)
+            })
+            .expect("kept");
+    }
+    let (mut after, mut pages) = (0, 0);
+    loop {
+        let page = store.read_blocking(move |conn| site_log::read(conn, after, 1_000)).expect("read");
+        let Page::Records(records) = page else { panic!("nothing was pruned") };
+        let Some(last) = records.last() else { break };
+        after = last.seq;
+        pages += 1;
+    }
+    assert_eq!(after, 30);
+    assert!(pages > 1, "6 MB in one piece");
 }
 
 /// A log of five records, tampered with by one statement.
@@ -307,6 +333,10 @@ fn every_kind_of_tampering_is_found_and_named() {
         "UPDATE site_log SET body = CAST(replace(CAST(body AS TEXT), '\"id\":3', '\"id\":4') AS BLOB) WHERE seq = 3",
     );
     assert_eq!(report.problems, [Problem::Changed { seq: 3, kind: "note.added".into() }]);
+    assert!(!report.ok() && report.to_string().contains("record 3 (note.added) was changed"), "{report}");
+    let json = serde_json::to_value(&report).expect("serialises");
+    assert_eq!(json["root"].as_str().map(str::len), Some(64));
+    assert!(json["problems"][0].as_str().is_some_and(|text| text.contains("record 3")));
     let report = tampered("UPDATE site_log SET time = time + 1 WHERE seq = 1");
     assert_eq!(report.problems, [Problem::Changed { seq: 1, kind: "note.added".into() }]);
     let report = tampered("UPDATE site_log SET kind = 'note.addee' WHERE seq = 5");
@@ -361,11 +391,12 @@ fn pruned_bodies_keep_the_tree_whole_and_old_cursors_are_reset() {
     .expect("pruned");
     drop(conn);
     let report = verify(dir.path());
-    assert!(report.is_intact() && report.pruned == 2);
+    assert!(report.ok() && report.pruned == 2);
     let store = open(dir.path());
     let read = |after| store.read_blocking(move |conn| site_log::read(conn, after, 10)).expect("read");
-    assert_eq!(read(1), ReadLog::Reset { resume_after: 2 });
-    assert!(matches!(read(2), ReadLog::Records(records) if records.len() == 2));
+    assert_eq!(read(1), Page::Reset { head: 4 });
+    assert!(matches!(read(2), Page::Records(records) if records.len() == 2));
+    assert_eq!(store.read_blocking(site_log::oldest_cursor).expect("read"), 2);
 }
 
 #[test]
@@ -579,6 +610,6 @@ proptest! {
         let stored: Vec<u64> = records(&store).iter().map(|record| record.seq).collect();
         prop_assert_eq!(stored, seqs);
         store.shutdown();
-        prop_assert!(verify(dir.path()).is_intact());
+        prop_assert!(verify(dir.path()).ok());
     }
 }
