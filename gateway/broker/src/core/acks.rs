@@ -86,6 +86,6 @@ impl Core {
         } else {
             ReasonCode::PACKET_IDENTIFIER_NOT_FOUND
         };
-        self.turn.defer(Deferred::Ack { conn, kind: AckKind::Pubcomp, id, code });
+        self.turn.defer(Deferred::Ack { conn, session: key, kind: AckKind::Pubcomp, id, code });
     }
 }

@@ -23,7 +23,7 @@ use crate::wire::{self, Ack, AckKind, PacketId, ReasonCode, Suback, Unsuback};
 #[derive(Debug)]
 pub(crate) enum Deferred {
     /// PUBACK, PUBREC, PUBCOMP.
-    Ack { conn: Key, kind: AckKind, id: PacketId, code: ReasonCode },
+    Ack { conn: Key, session: Key, kind: AckKind, id: PacketId, code: ReasonCode },
     /// PUBREL to a subscriber.
     Release { session: Key, id: PacketId },
     /// A message to subscribers with QoS above 0.
@@ -131,7 +131,7 @@ impl Core {
 
     fn run(&mut self, now: Now, deferred: Deferred) {
         match deferred {
-            Deferred::Ack { conn, kind, id, code } => self.send_ack(conn, kind, id, code),
+            Deferred::Ack { conn, kind, id, code, .. } => self.send_ack(conn, kind, id, code),
             Deferred::Release { session, id } => self.send_release(session, id, ReasonCode::SUCCESS),
             Deferred::Deliver { message, targets, stored } => self.deliver(now, &message, &targets, stored),
             Deferred::Retain { topic, message } => self.set_retained(now, &topic, message),
@@ -163,12 +163,9 @@ impl Core {
     /// Takes back what a failed commit had promised.
     fn undo(&mut self, now: Now, deferred: Deferred) {
         match deferred {
-            Deferred::Ack { conn, kind, id, .. } => {
-                let session = self.conns.get(conn).and_then(super::conn::Conn::session);
-                if let Some(session) = session.and_then(|session| self.sessions.get_mut(session))
-                    && kind == AckKind::Pubrec
-                {
-                    session.received.remove(&id.get());
+            Deferred::Ack { conn, session, kind, id, .. } => {
+                if kind == AckKind::Pubrec {
+                    self.forget_received(now, session, id);
                 }
                 self.close(now, conn, ReasonCode::QUOTA_EXCEEDED);
             }
@@ -194,6 +191,28 @@ impl Core {
                     self.close(now, conn, ReasonCode::QUOTA_EXCEEDED);
                 }
             }
+        }
+    }
+
+    /// A QoS 2 message was not taken after all: its repetition is a first time. One that came meanwhile,
+    /// perhaps on a new connection, must not be acknowledged; its client is to send it once more.
+    fn forget_received(&mut self, now: Now, key: Key, id: PacketId) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        session.received.remove(&id.get());
+        let conn = session.conn;
+        let turn = &mut self.turn;
+        let later = turn.waiting.iter_mut().map(|(_, deferred)| deferred).chain([&mut turn.deferred]);
+        let mut repeated = false;
+        for deferred in later {
+            deferred.retain(|deferred| {
+                let same = matches!(deferred, Deferred::Ack { session, kind: AckKind::Pubrec, id: other, .. }
+                    if *session == key && *other == id);
+                repeated |= same;
+                !same
+            });
+        }
+        if let Some(conn) = conn.filter(|_| repeated) {
+            self.close(now, conn, ReasonCode::QUOTA_EXCEEDED);
         }
     }
 

@@ -79,7 +79,7 @@ impl Core {
         };
         if publish.qos == QoS::ExactlyOnce && session.received.contains(&id.get()) {
             let code = ReasonCode::SUCCESS;
-            self.turn.defer(Deferred::Ack { conn: key, kind: AckKind::Pubrec, id, code });
+            self.turn.defer(Deferred::Ack { conn: key, session: session_key, kind: AckKind::Pubrec, id, code });
             return false;
         }
         if conn.version == Some(Version::V5) && conn.unacked >= self.limits.inflight_in {
@@ -166,7 +166,7 @@ impl Core {
             session.received.insert(id.get());
             self.turn.op(StoreOp::Received { session: session.id, packet_id: id.get() });
         }
-        self.turn.defer(Deferred::Ack { conn: key, kind, id, code });
+        self.turn.defer(Deferred::Ack { conn: key, session: session_key, kind, id, code });
     }
 
     /// Takes an allowed message: to the pipeline, to subscribers, to the retained ones.
