@@ -1,21 +1,22 @@
 """Checks that the documents say what the code is: paths, tests and limits that they name exist.
 
-ARCHITECTURE.md: every path in backticks exists. FEATURES.md: every row has a known state, every test it
-names is there. SECURITY.md: the table of limits is generated from the crates' limits.rs files
+Every path in backticks exists, every test named as `path::name` is there, every row of FEATURES.md has a
+known state. SECURITY.md: the table of limits is generated from the crates' limits.rs files
 (`--write`) and must be what generating it again gives.
 """
 
 import re
 
 BEGIN, END = "<!-- limits: generated from limits.rs, do not edit -->", "<!-- limits: end -->"
+DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "FEATURES.md", "CHANGELOG.md")
 STATES = {"works", "partly", "planned"}
 PATH = r"`((?:\.?[\w-]+/)*\.?[\w{},*-]+(?:\.(?:rs|md|toml|sh|py|json|sql|service|ts|svelte|yml))|(?:\.?[\w-]+/)+)`"
 
 
-def architecture_paths(tree):
-    """Each path that ARCHITECTURE.md and CONTRIBUTING.md name exists."""
+def named_paths(tree):
+    """Each path in backticks in the documents exists."""
     problems = []
-    for document in ("ARCHITECTURE.md", "CONTRIBUTING.md"):
+    for document in DOCUMENTS:
         for number, line in enumerate(_text(tree, document), start=1):
             for path in re.findall(PATH, line):
                 if "NAME" not in path and "NNN" not in path and not list(tree.root.glob(path.rstrip("/"))):
@@ -23,9 +24,17 @@ def architecture_paths(tree):
     return problems
 
 
-def architecture_tests(tree):
-    """Each test that ARCHITECTURE.md names as `path::name` exists."""
-    return _tests(tree, "ARCHITECTURE.md")
+def named_tests(tree):
+    """Each test that the documents name as `path::name` exists."""
+    problems = []
+    for document in DOCUMENTS:
+        for number, line in enumerate(_text(tree, document), start=1):
+            for path, name in re.findall(r"`([\w./-]+\.(?:rs|py|ts|mjs|sh))::([^`]+)`", line):
+                if path not in tree.files:
+                    problems.append(f"{document}:{number}: {path} does not exist")
+                elif not _defines(tree.read(path), name):
+                    problems.append(f"{document}:{number}: {path} has no test {name}")
+    return problems
 
 
 def feature_rows(tree):
@@ -46,11 +55,6 @@ def feature_rows(tree):
         elif state != "planned" and "::" not in tests:
             problems.append(f"FEATURES.md:{number}: {identity} {state}, but no test shows it")
     return problems
-
-
-def feature_tests(tree):
-    """Each test that FEATURES.md names as `path::name` exists."""
-    return _tests(tree, "FEATURES.md")
 
 
 def limits_table(tree):
@@ -123,20 +127,9 @@ def _text(tree, name):
     return tree.read(name).splitlines() if name in tree.files else []
 
 
-def _tests(tree, document):
-    problems = []
-    for number, line in enumerate(_text(tree, document), start=1):
-        for path, name in re.findall(r"`([\w./-]+\.(?:rs|py|ts|mjs|sh))::([^`]+)`", line):
-            if path not in tree.files:
-                problems.append(f"{document}:{number}: {path} does not exist")
-            elif not _defines(tree.read(path), name):
-                problems.append(f"{document}:{number}: {path} has no test {name}")
-    return problems
-
-
 def _defines(text, name):
     """Is there a test of this name: a function of Rust or Python, or a title in JavaScript?"""
     return bool(re.search(rf"\b(fn|def) {re.escape(name)}\b|[\"'`]{re.escape(name)}[\"'`]", text))
 
 
-CHECKS = [architecture_paths, architecture_tests, feature_rows, feature_tests, limits_table, limits_documented]
+CHECKS = [named_paths, named_tests, feature_rows, limits_table, limits_documented]

@@ -169,18 +169,18 @@ class Source(Case):
 
 
 class Documents(Case):
-    def test_architecture_paths(self):
-        check = documents.architecture_paths
+    def test_named_paths(self):
+        check = documents.named_paths
         self.accepts(check, files={"ARCHITECTURE.md": "`gateway/core/src/gate.rs`\n", "gateway/core/src/gate.rs": HEAD})
         self.refuses(check, "gateway/none.rs", files={"ARCHITECTURE.md": "see `gateway/none.rs`\n"})
         self.refuses(check, "gateway/none/", files={"ARCHITECTURE.md": "see `gateway/none/`\n"})
 
     def test_named_tests_exist(self):
         code = {"tests/stories/a.rs": "async fn it_works() {}\n"}
-        for check, document in ((documents.architecture_tests, "ARCHITECTURE.md"), (documents.feature_tests, "FEATURES.md")):
-            self.accepts(check, files={**code, document: "`tests/stories/a.rs::it_works`\n"})
-            self.refuses(check, "no test", files={**code, document: "`tests/stories/a.rs::it_does_not`\n"})
-            self.refuses(check, "does not exist", files={**code, document: "`tests/stories/b.rs::it_works`\n"})
+        for document in documents.DOCUMENTS:
+            self.accepts(documents.named_tests, files={**code, document: "`tests/stories/a.rs::it_works`\n"})
+            self.refuses(documents.named_tests, "no test", files={**code, document: "`tests/stories/a.rs::it_does_not`\n"})
+            self.refuses(documents.named_tests, "not exist", files={**code, document: "`tests/stories/b.rs::it_works`\n"})
 
     def test_feature_rows(self):
         check = documents.feature_rows

@@ -9,4 +9,5 @@ mod support;
 
 mod command_line;
 mod database;
+mod health;
 mod unit_file;

@@ -3,7 +3,11 @@
 //! No assertions about the product here; they belong into the stories. Everything started is ended by its
 //! own process id when its value is dropped.
 
+pub(crate) mod browser;
 pub(crate) mod data;
+pub(crate) mod gateway;
+pub(crate) mod http;
+pub(crate) mod mosquitto;
 pub(crate) mod need;
 pub(crate) mod postgres;
 pub(crate) mod process;
