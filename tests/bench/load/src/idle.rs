@@ -13,6 +13,7 @@ use crate::{Failure, Setup, mqtt, process, tls};
 
 const CONNECTIONS: usize = 10_000;
 const ADDRESSES: usize = 200;
+const THREADS: usize = 25;
 const SETTLE: Duration = Duration::from_secs(2);
 
 pub fn lane(setup: &Setup) -> Result<Vec<Figure>, Failure> {
@@ -54,15 +55,26 @@ fn side(setup: &Setup, kind: Kind, secure: bool) -> Result<f64, Failure> {
         }
         Ok(Open::Plain(mqtt::connect(server.mqtt, id, from)?))
     };
+    let open_one = &|index: usize| -> Result<Open, String> {
+        let address = index % ADDRESSES;
+        let from = Ipv4Addr::new(127, 0, 1 + (address / 100) as u8, 1 + (address % 100) as u8);
+        let opened = connect(&format!("idle-{index}"), Some(IpAddr::V4(from)));
+        opened.map_err(|failure| format!("connection {index}: {failure}"))
+    };
     // One connection first, so that what is made once does not count.
     let mut open = vec![connect("idle-first", None)?];
     thread::sleep(SETTLE);
     let before = process::resident_kb(server.pid())?;
-    for index in 0..CONNECTIONS {
-        let address = index % ADDRESSES;
-        let from = Ipv4Addr::new(127, 0, 1 + (address / 100) as u8, 1 + (address % 100) as u8);
-        let opened = connect(&format!("idle-{index}"), Some(IpAddr::V4(from)));
-        open.push(opened.map_err(|failure| format!("{kind:?}: connection {index}: {failure}"))?);
+    // In parallel: a server that leaves Nagle's algorithm on answers each hand-shake after 40 ms.
+    let made: Vec<Result<Vec<Open>, String>> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS)
+            .map(|part| scope.spawn(move || (part..CONNECTIONS).step_by(THREADS).map(open_one).collect()))
+            .collect();
+        let failed = |_| Err("a connecting thread failed".to_owned());
+        threads.into_iter().map(|thread| thread.join().unwrap_or_else(failed)).collect()
+    });
+    for part in made {
+        open.extend(part.map_err(|failure| format!("{kind:?}: {failure}"))?);
     }
     thread::sleep(SETTLE);
     let grown = process::resident_kb(server.pid())? - before;
