@@ -1,15 +1,18 @@
 //! What can go wrong with keys and certificates.
+//!
+//! Never carries key material. Invariant: a missing or foreign key is told, not replaced: a new CA would cut off
+//! every device.
 
 use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// A key or certificate cannot be made, read or used.
+/// Keys and certificates cannot be used, or a signing request is refused.
 #[derive(Debug, Error)]
 pub enum PkiError {
-    /// A file of the state folder cannot be used.
-    #[error("{doing} {}: is the state folder yours and has it room?", path.display())]
-    File {
+    /// A file cannot be read or written.
+    #[error("{doing} {}", path.display())]
+    Io {
         /// What was tried.
         doing: &'static str,
         /// On which file.
@@ -18,49 +21,69 @@ pub enum PkiError {
         #[source]
         source: std::io::Error,
     },
-    /// The CA's certificate is there and its key is not, or the other way round.
+    /// One of the CA's two files is there and the other is not.
     #[error(
-        "{} is missing, but its other half is there; nothing was changed. Restore both from the newest backup: a new CA would cut off every device with a certificate",
-        path.display()
+        "{} is missing, but {} is there; nothing was changed. Restore both from the newest backup, or remove both to make a new site CA (every device must be enrolled again)",
+        missing.display(), present.display()
     )]
-    HalfMissing {
-        /// The missing file.
-        path: PathBuf,
+    HalfGone {
+        /// The file that is missing.
+        missing: PathBuf,
+        /// The file that is there.
+        present: PathBuf,
     },
-    /// A stored key or certificate cannot be read.
-    #[error("{} cannot be read as a key or certificate; restore it from the newest backup", path.display())]
+    /// A file holds something else.
+    #[error("{} is not {what}; nothing was changed. Restore it from the newest backup", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// Cause.
-        #[source]
-        source: rcgen::Error,
+        /// What it should be.
+        what: &'static str,
     },
-    /// A certificate cannot be made.
+    /// Certificate and key do not belong together.
+    #[error("{} and {} do not belong together; nothing was changed. Restore both from the same backup", certificate.display(), key.display())]
+    Mismatch {
+        /// The certificate.
+        certificate: PathBuf,
+        /// The key.
+        key: PathBuf,
+    },
+    /// A configured name cannot stand in a certificate.
+    #[error("{name:?} cannot stand in a certificate: give a host name such as gateway.example or an address")]
+    Name {
+        /// The name.
+        name: String,
+    },
+    /// The cryptographic library refused.
     #[error("{doing} failed")]
-    Make {
+    Crypto {
         /// What was tried.
         doing: &'static str,
-        /// Cause.
+        /// Its answer.
         #[source]
         source: rcgen::Error,
     },
-    /// A request cannot be signed.
-    #[error("the certificate request was refused: {why}")]
-    Request {
-        /// Why.
-        why: &'static str,
-    },
-    /// TLS does not take what was made.
-    #[error("TLS does not accept {what}")]
+    /// rustls refused a key or a setting.
+    #[error("{doing} failed")]
     Tls {
-        /// What.
-        what: &'static str,
-        /// Cause.
+        /// What was tried.
+        doing: &'static str,
+        /// Its answer.
         #[source]
         source: rustls::Error,
     },
-    /// The verifier of client certificates cannot be made.
-    #[error("the verifier of device certificates cannot be made")]
-    Verifier(#[source] rustls::server::VerifierBuilderError),
+    /// No randomness or no verifier: the system underneath is broken.
+    #[error("{doing} failed: {reason}")]
+    System {
+        /// What was tried.
+        doing: &'static str,
+        /// The cause in words.
+        reason: String,
+    },
+    /// A signing request is not acceptable; the text is for whoever sent it.
+    #[error("the signing request was refused: {why}")]
+    Request {
+        /// What is wrong and what would be right.
+        why: &'static str,
+    },
 }

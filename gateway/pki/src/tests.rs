@@ -1,181 +1,261 @@
-//! The CA, checked by OpenSSL: what it makes must hold for a stranger.
+//! The CA and its certificates, looked at by OpenSSL, and hostile requests.
 
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
-use std::sync::Arc;
-
-use sitewarden_core::Timestamp;
 
 use super::*;
 
-/// 2026-11-24; OpenSSL is told the same time.
 const NOW: Timestamp = Timestamp::from_seconds(1_795_514_400);
 
-/// OpenSSL, or `None` on a developer's machine without it.
-fn openssl(dir: &Path, arguments: &[&str]) -> Option<(bool, String)> {
-    let output = match Command::new("openssl").current_dir(dir).args(arguments).output() {
-        Ok(output) => output,
-        Err(error) => {
-            assert!(std::env::var_os("CI").is_none(), "openssl is needed: {error}");
-            return None;
-        }
-    };
-    let text =
-        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    Some((output.status.success(), text))
+fn open(dir: &Path) -> Pki {
+    build(&Config { names: vec!["gateway.example".to_owned(), "192.0.2.7".to_owned()] }, dir, NOW).expect("a PKI")
+}
+
+/// OpenSSL's command, or a skip by name; on CI a failure.
+fn openssl() -> Option<&'static str> {
+    if Command::new("openssl").arg("version").output().is_ok_and(|output| output.status.success()) {
+        return Some("openssl");
+    }
+    assert!(std::env::var("CI").is_err(), "openssl is not installed");
+    println!("skipped: openssl is not installed");
+    None
+}
+
+fn run(dir: &Path, arguments: &[&str]) -> (bool, String) {
+    let output = Command::new("openssl").current_dir(dir).args(arguments).output().expect("openssl runs");
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    (output.status.success(), text)
+}
+
+fn csr(key: &KeyPair) -> String {
+    rcgen::CertificateParams::default().serialize_request(key).expect("a request").pem().expect("PEM")
 }
 
 #[test]
-fn the_ca_is_made_once_and_found_again() {
+fn the_ca_stays_the_same_over_restarts_and_its_key_is_for_the_owner_alone() {
     let dir = tempfile::tempdir().expect("a folder");
-    let first = Authority::open(dir.path(), NOW).expect("made");
-    let again = Authority::open(dir.path(), NOW).expect("found");
-    assert_eq!(first.pem(), again.pem());
-    use std::os::unix::fs::PermissionsExt as _;
-    let mode =
-        |path: &str| std::fs::metadata(dir.path().join(path)).expect("there").permissions().mode() & 0o777;
-    assert_eq!((mode("keys"), mode("keys/ca.key")), (0o700, 0o600));
+    let first = open(dir.path()).fingerprint();
+    let server = std::fs::read(dir.path().join("server.pem")).expect("read");
+    assert_eq!(open(dir.path()).fingerprint(), first);
+    assert_eq!(std::fs::read(dir.path().join("server.pem")).expect("read"), server, "not renewed without need");
+    let mode = |path: &str| std::fs::metadata(dir.path().join(path)).expect("there").permissions().mode() & 0o777;
+    assert_eq!((mode("keys"), mode("keys/ca.key"), mode("keys/server.key"), mode("ca.pem")), (0o700, 0o600, 0o600, 0o644));
+
+    std::fs::set_permissions(dir.path().join("keys/ca.key"), std::fs::Permissions::from_mode(0o644)).expect("set");
+    open(dir.path());
+    assert_eq!(mode("keys/ca.key"), 0o600);
 }
 
 #[test]
-fn a_lost_half_of_the_ca_is_never_replaced_silently() {
-    let dir = tempfile::tempdir().expect("a folder");
-    Authority::open(dir.path(), NOW).expect("made");
-    std::fs::remove_file(dir.path().join("keys/ca.key")).expect("removed");
-    assert!(matches!(Authority::open(dir.path(), NOW), Err(PkiError::HalfMissing { .. })));
-    std::fs::write(dir.path().join("keys/ca.key"), "no key").expect("written");
-    assert!(matches!(Authority::open(dir.path(), NOW), Err(PkiError::Damaged { .. })));
+fn a_lost_or_foreign_file_of_the_ca_is_told_and_never_replaced() {
+    for gone in ["ca.pem", "keys/ca.key"] {
+        let dir = tempfile::tempdir().expect("a folder");
+        open(dir.path());
+        std::fs::remove_file(dir.path().join(gone)).expect("removed");
+        let error = build(&Config::default(), dir.path(), NOW).expect_err(gone);
+        assert!(matches!(error, PkiError::HalfGone { .. }), "{error}");
+        assert!(!dir.path().join(gone).exists());
+    }
+    let (one, two) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    open(one.path());
+    open(two.path());
+    std::fs::copy(two.path().join("keys/ca.key"), one.path().join("keys/ca.key")).expect("copied");
+    let error = build(&Config::default(), one.path(), NOW).expect_err("foreign");
+    assert!(matches!(error, PkiError::Mismatch { .. }), "{error}");
+    std::fs::write(one.path().join("keys/ca.key"), "nonsense").expect("written");
+    let error = build(&Config::default(), one.path(), NOW).expect_err("damaged");
+    assert!(matches!(error, PkiError::Damaged { .. }), "{error}");
 }
 
 #[test]
-fn openssl_accepts_the_boxs_certificate_for_its_names_and_it_is_renewed_in_time() {
+fn the_box_renews_its_certificate_in_the_last_third_and_for_new_names() {
     let dir = tempfile::tempdir().expect("a folder");
-    let authority = Arc::new(Authority::open(dir.path(), NOW).expect("made"));
-    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
-    let server = ServerCertificate::new(authority, dir.path(), names, NOW).expect("made");
-    for host in [["-verify_hostname", "localhost"], ["-verify_ip", "127.0.0.1"]] {
-        let at = (NOW.micros() / 1_000_000).to_string();
-        let arguments = [
-            "verify",
-            "-x509_strict",
-            "-purpose",
-            "sslserver",
-            "-attime",
-            &at,
-            "-CAfile",
-            "ca.pem",
-            host[0],
-            host[1],
-            "server.pem",
-        ];
-        let Some((ok, text)) = openssl(dir.path(), &arguments) else { return };
+    let pki = open(dir.path());
+    let end = pki.server_not_after();
+    let day = Duration::from_secs(24 * 3600);
+    assert!(!pki.renew_if_due(end.before(day * 11)).expect("looked at"));
+    assert!(pki.renew_if_due(end.before(day * 10)).expect("renewed"));
+    assert!(pki.server_not_after() > end);
+    assert!(!pki.renew_if_due(end.before(day * 10)).expect("looked at"));
+
+    let names = Config { names: vec!["other.example".to_owned()] };
+    let other = build(&names, dir.path(), NOW).expect("a PKI");
+    assert!(other.names().contains(&"other.example".to_owned()));
+    assert_eq!(other.fingerprint(), pki.fingerprint());
+}
+
+#[test]
+fn a_box_without_a_clock_makes_certificates_that_last() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let pki = build(&Config::default(), dir.path(), Timestamp::from_seconds(0)).expect("a PKI");
+    assert!(pki.server_not_after() > Timestamp::from_seconds(1_767_225_600));
+}
+
+#[test]
+fn names_that_cannot_stand_in_a_certificate_are_told() {
+    let wrong = Config { names: vec!["ok.example".to_owned(), "not a name".to_owned(), String::new()] };
+    assert_eq!(wrong.problems().len(), 2);
+    assert!(wrong.problems()[0].contains("\"not a name\""), "{:?}", wrong.problems());
+}
+
+#[test]
+fn openssl_verifies_the_box_and_reads_its_names() {
+    let Some(_) = openssl() else { return };
+    let dir = tempfile::tempdir().expect("a folder");
+    open(dir.path());
+    let (ok, text) = run(dir.path(), &["verify", "-attime", "1795514400", "-x509_strict", "-purpose", "sslserver", "-verify_hostname", "gateway.example", "-CAfile", "ca.pem", "server.pem"]);
+    assert!(ok, "{text}");
+    let (ok, text) = run(dir.path(), &["verify", "-attime", "1795514400", "-verify_ip", "192.0.2.7", "-CAfile", "ca.pem", "server.pem"]);
+    assert!(ok, "{text}");
+    let (ok, text) = run(dir.path(), &["verify", "-attime", "1795514400", "-purpose", "sslclient", "-CAfile", "ca.pem", "server.pem"]);
+    assert!(!ok, "the box's certificate is no client's: {text}");
+    let (_, text) = run(dir.path(), &["x509", "-in", "ca.pem", "-noout", "-text"]);
+    assert!(text.contains("CA:TRUE, pathlen:0") && text.contains("prime256v1"), "{text}");
+}
+
+#[test]
+fn openssl_requests_are_signed_for_client_use_under_the_name_that_we_chose() {
+    let Some(_) = openssl() else { return };
+    let dir = tempfile::tempdir().expect("a folder");
+    let pki = open(dir.path());
+    for key in [&["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"][..], &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-384"], &["-newkey", "rsa:2048"]] {
+        let mut arguments = vec!["req", "-new", "-nodes", "-keyout", "d.key", "-out", "d.csr", "-subj", "/CN=boss", "-addext", "basicConstraints=CA:TRUE", "-addext", "subjectAltName=DNS:localhost", "-addext", "extendedKeyUsage=serverAuth"];
+        arguments.extend(key);
+        let (ok, text) = run(dir.path(), &arguments);
         assert!(ok, "{text}");
+        let request = std::fs::read_to_string(dir.path().join("d.csr")).expect("read");
+
+        let signed = pki.sign_device(&request, "mqtt:thermo-1", NOW).expect("signed");
+
+        std::fs::write(dir.path().join("d.pem"), &signed.certificate_pem).expect("written");
+        let (ok, text) = run(dir.path(), &["verify", "-attime", "1795514400", "-x509_strict", "-purpose", "sslclient", "-CAfile", "ca.pem", "d.pem"]);
+        assert!(ok, "{text}");
+        let (ok, _) = run(dir.path(), &["verify", "-attime", "1795514400", "-purpose", "sslserver", "-CAfile", "ca.pem", "d.pem"]);
+        assert!(!ok, "a device is no server");
+        let (_, text) = run(dir.path(), &["x509", "-in", "d.pem", "-noout", "-text"]);
+        assert!(text.contains("CN = mqtt:thermo-1") || text.contains("CN=mqtt:thermo-1"), "{text}");
+        assert!(text.contains("CA:FALSE") && !text.contains("boss") && !text.contains("localhost"), "{text}");
+        let (_, text) = run(dir.path(), &["x509", "-in", "d.pem", "-noout", "-fingerprint", "-sha256"]);
+        assert!(text.replace(':', "").to_lowercase().contains(&signed.fingerprint.hex()), "{text}");
+        let der = CertificateDer::from_pem_slice(signed.certificate_pem.as_bytes()).expect("PEM");
+        assert_eq!(device_id(&der).as_deref(), Some("mqtt:thermo-1"));
     }
-    assert!(!server.renew(NOW).expect("looked"));
-    assert!(server.renew(server.not_after().before(limits::SERVER_RENEW)).expect("renewed"));
-    assert!(http_config(Arc::new(server)).is_ok());
 }
 
 #[test]
-fn a_devices_request_gets_our_name_and_client_use_only() {
+fn any_device_id_comes_back_out_of_its_certificate() {
     let dir = tempfile::tempdir().expect("a folder");
-    let authority = Authority::open(dir.path(), NOW).expect("made");
-    let request = [
-        "req",
-        "-new",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-keyout",
-        "device.key",
-        "-out",
-        "device.csr",
-        "-subj",
-        "/CN=I am the boss",
-        "-addext",
-        "basicConstraints=critical,CA:TRUE",
-    ];
-    let Some((ok, text)) = openssl(dir.path(), &request) else { return };
-    assert!(ok, "{text}");
-    let csr = std::fs::read_to_string(dir.path().join("device.csr")).expect("made");
-
-    let signed = authority.sign(&csr, "thermo-1", NOW).expect("signed");
-
-    std::fs::write(dir.path().join("device.pem"), &signed.pem).expect("written");
-    let (_, text) =
-        openssl(dir.path(), &["x509", "-in", "device.pem", "-noout", "-text"]).expect("openssl is here");
-    assert!(text.contains("CN = thermo-1") && !text.contains("boss"), "{text}");
-    assert!(
-        text.contains("CA:FALSE")
-            && text.contains("TLS Web Client Authentication")
-            && !text.contains("Server Authentication"),
-        "{text}"
-    );
-    let at = (NOW.micros() / 1_000_000).to_string();
-    let verify = [
-        "verify",
-        "-x509_strict",
-        "-purpose",
-        "sslclient",
-        "-attime",
-        &at,
-        "-CAfile",
-        "ca.pem",
-        "device.pem",
-    ];
-    let (ok, text) = openssl(dir.path(), &verify).expect("openssl is here");
-    assert!(ok, "{text}");
-}
-
-#[test]
-fn requests_that_prove_nothing_are_refused_with_the_reason() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let authority = Authority::open(dir.path(), NOW).expect("made");
-    let huge = "x".repeat(limits::CSR_BYTES + 1);
-    for junk in [
-        "",
-        "not PEM",
-        "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n",
-        &huge,
-    ] {
-        assert!(matches!(authority.sign(junk, "x", NOW), Err(PkiError::Request { .. })));
+    let pki = open(dir.path());
+    let key = certificates::new_key().expect("a key");
+    for id in ["rtl_433:Acurite-Tower:A:8682", "ä/%41 +#\"", &"x".repeat(256)] {
+        let signed = pki.sign_device(&csr(&key), id, NOW).expect("signed");
+        let der = CertificateDer::from_pem_slice(signed.certificate_pem.as_bytes()).expect("PEM");
+        assert_eq!(device_id(&der).as_deref(), Some(id));
     }
-    let key = rcgen::KeyPair::generate().expect("a key");
-    let request = rcgen::CertificateParams::default().serialize_request(&key).expect("a request");
-    let mut der = request.der().to_vec();
-    let last = der.len() - 1;
-    der[last] ^= 1;
-    let pem = x509_parser::pem::Pem { label: "CERTIFICATE REQUEST".to_owned(), contents: der };
-    let text =
-        format!("-----BEGIN {}-----\n{}\n-----END {}-----\n", pem.label, base64(&pem.contents), pem.label);
-    let error = authority.sign(&text, "x", NOW).expect_err("a broken signature proves nothing");
-    assert!(matches!(error, PkiError::Request { .. }), "{error}");
-}
-
-/// Plain base64, for one test.
-fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    bytes
-        .chunks(3)
-        .flat_map(|part| {
-            let bits =
-                part.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - part.len()));
-            (0..4).map(move |place| match place <= part.len() {
-                true => char::from(LETTERS[(bits >> (18 - 6 * place)) as usize & 63]),
-                false => '=',
-            })
-        })
-        .collect()
+    assert_eq!(device_id(b"nonsense"), None);
 }
 
 #[test]
-fn every_byte_has_its_own_word() {
-    let mut words = WORDS.to_vec();
-    words.sort_unstable();
-    words.dedup();
-    assert_eq!(words.len(), 256);
-    assert_eq!(fingerprint_words(b"abc").len(), limits::FINGERPRINT_WORDS);
-    assert_eq!(fingerprint_hex(b"abc").get(..8), Some("ba7816bf"), "FIPS 180-2, appendix B.1");
+fn requests_without_proof_and_broken_ones_are_refused() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let pki = open(dir.path());
+    let key = certificates::new_key().expect("a key");
+    let good = csr(&key);
+    let der = rustls_pki_types::CertificateSigningRequestDer::from_pem_slice(good.as_bytes()).expect("PEM");
+
+    let refused = |pem: &str| match pki.sign_device(pem, "d", NOW) {
+        Err(PkiError::Request { why }) => why,
+        other => panic!("{other:?}"),
+    };
+    assert!(refused("").contains("not PEM"));
+    assert!(refused(&"x".repeat(limits::CSR_BYTES + 1)).contains("larger"));
+    assert!(refused(pki.ca_pem()).contains("not PEM"));
+    // Every single changed byte: refused, or (outside of what is signed) still the very same key; never a panic.
+    let raw = key.public_key_raw();
+    for index in 0..der.len() {
+        let mut changed = der.to_vec();
+        changed[index] ^= 1;
+        if let Ok(proven) = request::proven_key(&pem(&changed)) {
+            let info = rcgen::PublicKeyData::der_bytes(&proven);
+            assert_eq!(info, raw, "byte {index}");
+        }
+        let cut = pem(&der[..index]);
+        assert!(request::proven_key(&cut).is_err(), "cut at {index}");
+    }
+    let mut longer = der.to_vec();
+    longer.push(0);
+    assert!(refused(&pem(&longer)).contains("follow"));
+}
+
+fn pem(der: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::from("-----BEGIN CERTIFICATE REQUEST-----\n");
+    for chunk in der.chunks(3) {
+        let number = chunk.iter().chain([&0; 3]).take(3).fold(0_usize, |sum, byte| sum << 8 | usize::from(*byte));
+        for place in 0..4 {
+            let digit = DIGITS[number >> (18 - 6 * place) & 63];
+            text.push(if place <= chunk.len() { char::from(digit) } else { '=' });
+        }
+    }
+    text.push_str("\n-----END CERTIFICATE REQUEST-----\n");
+    text
+}
+
+/// A TLS handshake in memory; gives the certificate that the server saw.
+fn shake(server: Arc<ServerConfig>, client: rustls::ClientConfig) -> Result<Option<Vec<u8>>, rustls::Error> {
+    let mut server = rustls::ServerConnection::new(server).expect("a server");
+    let name = "gateway.example".try_into().expect("a name");
+    let mut client = rustls::ClientConnection::new(Arc::new(client), name).expect("a client");
+    while client.is_handshaking() || server.is_handshaking() {
+        let mut bytes = Vec::new();
+        client.write_tls(&mut bytes).expect("in memory");
+        server.read_tls(&mut bytes.as_slice()).expect("in memory");
+        server.process_new_packets()?;
+        bytes.clear();
+        server.write_tls(&mut bytes).expect("in memory");
+        client.read_tls(&mut bytes.as_slice()).expect("in memory");
+        client.process_new_packets()?;
+    }
+    Ok(server.peer_certificates().and_then(|chain| chain.first()).map(|der| der.to_vec()))
+}
+
+fn client(pki: &Pki, identity: Option<(CertificateDer<'static>, &KeyPair)>) -> rustls::ClientConfig {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(pki.ca.clone()).expect("a root");
+    let builder = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots);
+    match identity {
+        None => builder.with_no_client_auth(),
+        Some((certificate, key)) => builder
+            .with_client_auth_cert(vec![certificate], PrivateKeyDer::try_from(key.serialize_der()).expect("a key"))
+            .expect("an identity"),
+    }
+}
+
+#[test]
+fn mqtts_takes_our_devices_and_nobody_and_refuses_strangers() {
+    let (dir, elsewhere) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let now = Timestamp::from_seconds(i64::try_from(std::time::SystemTime::UNIX_EPOCH.elapsed().expect("after 1970").as_secs()).expect("in range"));
+    let config = Config { names: vec!["gateway.example".to_owned()] };
+    let pki = build(&config, dir.path(), now).expect("a PKI");
+    let other = build(&config, elsewhere.path(), now).expect("a PKI");
+    let key = certificates::new_key().expect("a key");
+    let signed = |by: &Pki| {
+        let signed = by.sign_device(&csr(&key), "mqtt:t1", now).expect("signed");
+        CertificateDer::from_pem_slice(signed.certificate_pem.as_bytes()).expect("PEM")
+    };
+
+    let seen = shake(pki.mqtts(), client(&pki, Some((signed(&pki), &key)))).expect("our device");
+    assert_eq!(seen.and_then(|der| device_id(&der)).as_deref(), Some("mqtt:t1"));
+    assert_eq!(shake(pki.mqtts(), client(&pki, None)).expect("nobody"), None);
+    assert_eq!(shake(pki.https(), client(&pki, None)).expect("the web"), None);
+    shake(pki.mqtts(), client(&pki, Some((signed(&other), &key)))).expect_err("another site's device");
+    // The box's own certificate is for servers: it does not make a client of whoever stole it.
+    let server = std::fs::read(dir.path().join("server.pem")).expect("read");
+    let server_key = std::fs::read_to_string(dir.path().join("keys/server.key")).expect("read");
+    let server_key = KeyPair::from_pem(&server_key).expect("a key");
+    let server = CertificateDer::from_pem_slice(&server).expect("PEM");
+    shake(pki.mqtts(), client(&pki, Some((server, &server_key)))).expect_err("a server's certificate");
 }

@@ -1,126 +1,69 @@
-//! TLS configurations of the box: https, and MQTT with optional device certificates.
+//! rustls settings for https and mqtts, and the certificate that can be replaced under them.
 //!
-//! Both take the server certificate from one place, so that a renewed one counts for the next handshake.
-//! Ring is the only provider; TLS 1.3 and 1.2.
+//! No sockets. Invariants: ring is the only provider; a client certificate counts only when this site's CA signed it
+//! for client authentication.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use rustls::crypto::ring::{default_provider, sign::any_supported_type};
+use rustls::crypto::ring;
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
-use rustls_pki_types::PrivateKeyDer;
-use sitewarden_core::Timestamp;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::authority::Authority;
 use crate::error::PkiError;
-use crate::files;
-use crate::limits::SERVER_RENEW;
 
-/// The box's certificate in use, renewed before it ends.
-///
-/// Its key lives in memory only: a start makes a new certificate, which costs a millisecond and leaves one
-/// secret less on the disk.
+/// Gives the newest certificate to every new connection.
 #[derive(Debug)]
-pub struct ServerCertificate {
-    authority: Arc<Authority>,
-    names: Vec<String>,
-    /// Written for people and scripts that want to look at it.
-    path: PathBuf,
-    current: ArcSwap<Current>,
-}
+pub(crate) struct Resolver(ArcSwap<CertifiedKey>);
 
-#[derive(Debug)]
-struct Current {
-    key: Arc<CertifiedKey>,
-    not_after: Timestamp,
-}
-
-impl ServerCertificate {
-    /// Makes the box's certificate for these names and addresses.
-    ///
-    /// # Errors
-    /// [`PkiError`].
-    pub fn new(
-        authority: Arc<Authority>,
-        state: &Path,
-        names: Vec<String>,
-        now: Timestamp,
-    ) -> Result<Self, PkiError> {
-        let path = state.join("server.pem");
-        let current = ArcSwap::from_pointee(make(&authority, &names, &path, now)?);
-        Ok(Self { authority, names, path, current })
+impl Resolver {
+    pub(crate) fn new(key: CertifiedKey) -> Arc<Self> {
+        Arc::new(Self(ArcSwap::from_pointee(key)))
     }
 
-    /// Makes a new certificate when little of this one's life is left; gives whether it did.
-    ///
-    /// # Errors
-    /// [`PkiError`]; the old one stays in use.
-    pub fn renew(&self, now: Timestamp) -> Result<bool, PkiError> {
-        if self.not_after() > now.after(SERVER_RENEW) {
-            return Ok(false);
-        }
-        self.current.store(Arc::new(make(&self.authority, &self.names, &self.path, now)?));
-        Ok(true)
-    }
-
-    /// When the one in use ends.
-    #[must_use]
-    pub fn not_after(&self) -> Timestamp {
-        self.current.load().not_after
+    pub(crate) fn replace(&self, key: CertifiedKey) {
+        self.0.store(Arc::new(key));
     }
 }
 
-fn make(authority: &Authority, names: &[String], path: &Path, now: Timestamp) -> Result<Current, PkiError> {
-    let (certificate, key, not_after): (_, PrivateKeyDer<'static>, _) = authority.server(names, now)?;
-    let signing =
-        any_supported_type(&key).map_err(|source| PkiError::Tls { what: "the box's key", source })?;
-    files::write(path, certificate.pem().as_bytes(), 0o644)?;
-    // The CA goes along, so that a client which pins it can be shown what it should have.
-    let chain = vec![certificate.der().clone(), authority.der().clone()];
-    Ok(Current { key: Arc::new(CertifiedKey::new(chain, signing)), not_after })
-}
-
-impl ResolvesServerCert for ServerCertificate {
+impl ResolvesServerCert for Resolver {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.current.load().key))
+        Some(self.0.load_full())
     }
 }
 
-/// TLS for browsers and API clients: HTTP/2 and HTTP/1.1, no client certificates.
-///
-/// # Errors
-/// [`PkiError::Tls`].
-pub fn http_config(certificate: Arc<ServerCertificate>) -> Result<Arc<ServerConfig>, PkiError> {
-    let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|source| PkiError::Tls { what: "the protocol versions", source })?
-        .with_no_client_auth()
-        .with_cert_resolver(certificate);
+pub(crate) fn certified(
+    chain: Vec<CertificateDer<'static>>,
+    key: &PrivateKeyDer<'_>,
+) -> Result<CertifiedKey, PkiError> {
+    let key = ring::sign::any_ecdsa_type(key).map_err(|source| PkiError::Tls { doing: "reading the box's key", source })?;
+    let certified = CertifiedKey::new(chain, key);
+    certified.keys_match().map_err(|source| PkiError::Tls { doing: "comparing the box's key and certificate", source })?;
+    Ok(certified)
+}
+
+/// For the web: HTTP/2 and HTTP/1.1, no client certificates.
+pub(crate) fn https(resolver: Arc<Resolver>) -> Result<Arc<ServerConfig>, PkiError> {
+    let mut config = builder()?.with_no_client_auth().with_cert_resolver(resolver);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
 
-/// TLS for MQTT: a client certificate is optional, and one that is shown must be the site CA's.
-///
-/// # Errors
-/// [`PkiError`].
-pub fn mqtt_config(certificate: Arc<ServerCertificate>) -> Result<Arc<ServerConfig>, PkiError> {
+/// For MQTT: a client certificate is optional, and verified when there is one.
+pub(crate) fn mqtts(resolver: Arc<Resolver>, ca: &CertificateDer<'static>) -> Result<Arc<ServerConfig>, PkiError> {
     let mut roots = RootCertStore::empty();
-    roots
-        .add(certificate.authority.der().clone())
-        .map_err(|source| PkiError::Tls { what: "the site's CA", source })?;
-    let provider = Arc::new(default_provider());
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+    roots.add(ca.clone()).map_err(|source| PkiError::Tls { doing: "taking the site CA as root", source })?;
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::new(ring::default_provider()))
         .allow_unauthenticated()
         .build()
-        .map_err(PkiError::Verifier)?;
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|source| PkiError::Tls { what: "the protocol versions", source })?
-        .with_client_cert_verifier(verifier)
-        .with_cert_resolver(certificate);
-    Ok(Arc::new(config))
+        .map_err(|error| PkiError::System { doing: "making the verifier of client certificates", reason: error.to_string() })?;
+    Ok(Arc::new(builder()?.with_client_cert_verifier(verifier).with_cert_resolver(resolver)))
+}
+
+fn builder() -> Result<rustls::ConfigBuilder<ServerConfig, rustls::WantsVerifier>, PkiError> {
+    ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .map_err(|source| PkiError::Tls { doing: "choosing TLS versions", source })
 }

@@ -1,55 +1,39 @@
-//! Fingerprints that people can compare: words for a screen and a phone, hexadecimal for tools.
+//! The 256 words that a fingerprint is read out in: short, neutral, not easily confused.
 //!
-//! 256 short, neutral words, so one word is one byte. The list never changes: a fingerprint that was
-//! written down must stay true.
+//! One word is one byte. The list never changes: people compare what they wrote down. Invariant: 256 different words.
 
-use ring::digest;
-
-use crate::limits::FINGERPRINT_WORDS;
-
-/// The word of each byte.
-#[rustfmt::skip]
-pub const WORDS: [&str; 256] = [
-    "acorn", "adder", "agate", "alder", "algae", "alloy", "almond", "amber", "anchor", "angle", "anvil",
-    "apple", "apron", "arbor", "arch", "arrow", "aspen", "atlas", "attic", "autumn", "badge", "bagel",
-    "baker", "balm", "bamboo", "banjo", "barge", "barley", "basil", "basket", "beacon", "beam", "beaver",
-    "beech", "bell", "bench", "berry", "birch", "bison", "blanket", "blossom", "boat", "bonnet", "book",
-    "boulder", "bowl", "branch", "brass", "bread", "breeze", "brick", "bridge", "broom", "brush", "bucket",
-    "bugle", "butter", "button", "cabin", "cable", "cactus", "camel", "candle", "canoe", "canvas", "canyon",
-    "cape", "carbon", "cargo", "carpet", "carrot", "castle", "cedar", "cello", "chalk", "cherry", "chess",
-    "chime", "cider", "cinder", "circle", "citrus", "clay", "cliff", "clock", "cloud", "clover", "cobalt",
-    "cocoa", "comet", "compass", "copper", "coral", "cork", "cotton", "cradle", "crane", "crater", "crayon",
-    "creek", "cricket", "crown", "crystal", "curtain", "cypress", "daisy", "dawn", "delta", "desert", "dew",
-    "diamond", "dolphin", "donkey", "dragon", "drum", "dune", "eagle", "echo", "elbow", "elder", "elm",
-    "ember", "engine", "fabric", "falcon", "feather", "fern", "ferry", "fiddle", "field", "finch", "flame",
-    "flint", "flute", "foam", "forest", "fossil", "fox", "frost", "galaxy", "garden", "garlic", "garnet",
-    "gate", "ginger", "glacier", "glass", "globe", "goose", "granite", "grape", "grass", "gravel", "grove",
-    "guitar", "gull", "hammer", "harbor", "harp", "harvest", "hawk", "hazel", "hedge", "heron", "hill",
-    "honey", "horizon", "horn", "ice", "indigo", "iris", "iron", "island", "ivory", "ivy", "jacket", "jade",
-    "jasmine", "jelly", "jungle", "juniper", "kayak", "kernel", "kettle", "kite", "ladder", "lagoon",
-    "lake", "lantern", "larch", "lark", "laurel", "lava", "leaf", "ledge", "lemon", "lentil", "lily",
-    "lime", "linen", "lion", "lobster", "locket", "lotus", "lumber", "lunar", "magnet", "mango", "maple",
-    "marble", "marsh", "meadow", "melon", "mesa", "metal", "mint", "mirror", "mist", "moon", "moss",
-    "mountain", "mustard", "nectar", "needle", "nest", "nickel", "north", "nutmeg", "oak", "oasis", "ocean",
-    "olive", "onion", "opal", "orange", "orbit", "orchard", "orchid", "otter", "oval", "owl", "oyster",
-    "paddle", "palm", "panda", "paper", "parrot", "pasture", "peach", "pearl", "pebble", "pepper", "piano",
-    "pigeon", "pillow", "pine",
+/// Word of each byte.
+pub(crate) const WORDS: [&str; 256] = [
+    "acorn", "agate", "alder", "amber", "anchor", "apple", "apron", "arch",
+    "arrow", "ash", "aspen", "atlas", "attic", "auburn", "autumn", "badge",
+    "bagel", "baker", "balcony", "bamboo", "banjo", "barley", "basil", "basket",
+    "bay", "beach", "beacon", "bean", "bench", "birch", "biscuit", "blanket",
+    "bluff", "boat", "bolt", "bonnet", "border", "bottle", "bow", "bracket",
+    "branch", "brass", "bread", "breeze", "brick", "bridge", "bronze", "brook",
+    "brush", "bucket", "button", "cabin", "cable", "cactus", "camel", "canal",
+    "candle", "canoe", "canvas", "cape", "carbon", "cargo", "carpet", "castle",
+    "cedar", "cellar", "chalk", "chart", "cherry", "chess", "chime", "cinder",
+    "circle", "citrus", "clay", "cliff", "clock", "cloud", "clover", "coal",
+    "cobalt", "comet", "compass", "copper", "coral", "cork", "corner", "cotton",
+    "cove", "crane", "crater", "cream", "creek", "crown", "crystal", "cup",
+    "curve", "dahlia", "daisy", "dawn", "delta", "desk", "dial", "dome",
+    "door", "dove", "dragon", "drum", "dune", "eagle", "easel", "echo",
+    "elbow", "elm", "ember", "engine", "fabric", "falcon", "farm", "feather",
+    "fence", "fern", "ferry", "fiber", "field", "finch", "flag", "flint",
+    "flute", "foam", "forest", "fork", "fountain", "fox", "frame", "frost",
+    "galaxy", "garden", "gate", "ginger", "glacier", "glass", "globe", "glove",
+    "grain", "granite", "grape", "gravel", "grove", "guitar", "gull", "hammer",
+    "harbor", "harp", "hawk", "hazel", "helmet", "heron", "hill", "honey",
+    "hook", "horizon", "igloo", "indigo", "inlet", "iris", "iron", "island",
+    "ivory", "ivy", "jacket", "jade", "jasmine", "jigsaw", "juniper", "kayak",
+    "kettle", "kiln", "kite", "ladder", "lagoon", "lamp", "lantern", "larch",
+    "lark", "laurel", "lava", "leaf", "lemon", "lens", "lilac", "lily",
+    "linen", "loom", "lotus", "lunar", "magnet", "maple", "marble", "meadow",
+    "melon", "mesa", "metal", "mint", "mirror", "moss", "mountain", "needle",
+    "nest", "nickel", "nutmeg", "oak", "oasis", "oat", "ocean", "olive",
+    "onyx", "orbit", "orchid", "otter", "oval", "owl", "oxide", "paddle",
+    "palm", "panel", "paper", "parrot", "pearl", "pebble", "pepper", "piano",
+    "pine", "planet", "plum", "pond", "poplar", "prism", "quartz", "quill",
+    "rabbit", "rail", "raven", "reef", "ribbon", "river", "robin", "rocket",
+    "saddle", "sail", "salmon", "sand", "saturn", "scarf", "shell", "silver",
 ];
-
-/// SHA-256 of a certificate's DER as lower-case hexadecimal.
-#[must_use]
-pub fn fingerprint_hex(der: &[u8]) -> String {
-    digest::digest(&digest::SHA256, der).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The first eight bytes of the fingerprint as words.
-#[must_use]
-pub fn fingerprint_words(der: &[u8]) -> Vec<&'static str> {
-    let digest = digest::digest(&digest::SHA256, der);
-    digest
-        .as_ref()
-        .iter()
-        .take(FINGERPRINT_WORDS)
-        .filter_map(|byte| WORDS.get(usize::from(*byte)).copied())
-        .collect()
-}
