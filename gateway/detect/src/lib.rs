@@ -13,6 +13,7 @@ pub mod error;
 mod explain;
 mod fields;
 pub mod limits;
+mod matcher;
 mod net;
 pub mod number;
 mod pattern;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use sitewarden_core::{FindingDraft, LogSource, Monotonic, Now, Timestamp};
+use sitewarden_core::{FindingDraft, Monotonic, Now, Timestamp};
 
 use crate::engine::{Engine, Limits};
 use crate::error::RuleError;
@@ -88,7 +88,7 @@ pub fn run<N: AsRef<str>, T: AsRef<str>>(
         for line in &lines {
             let now = Now { wall: line.time, mono: Monotonic::from_micros(line.time.micros().max(0).cast_unsigned()) };
             let start = elapsed();
-            engine.handle_json(&line.source, line.bytes, line.time, now, &mut out);
+            engine.handle_json_routed(line.bytes, line.time, now, &mut out);
             taken += elapsed().saturating_sub(start);
             if round == 0 {
                 let found = |draft: &FindingDraft| Match {
@@ -117,11 +117,10 @@ pub fn run<N: AsRef<str>, T: AsRef<str>>(
     }
 }
 
-/// One event with what routes it.
+/// One event and its time.
 struct Line<'a> {
     number: usize,
     bytes: &'a [u8],
-    source: LogSource,
     time: Timestamp,
 }
 
@@ -131,10 +130,8 @@ const TIME_FIELDS: [&str; 6] = ["@timestamp", "timestamp", "time", "SystemTime",
 impl<'a> Line<'a> {
     fn read(number: usize, bytes: &'a [u8]) -> Self {
         let json: serde_json::Value = serde_json::from_slice(bytes).unwrap_or_default();
-        let part = |key: &str| json.get(key).and_then(|value| value.as_str()).map(Arc::from);
-        let source = LogSource { product: part("product"), category: part("category"), service: part("service") };
         let time = TIME_FIELDS.iter().find_map(|key| time_of(json.get(*key)?));
-        Self { number, bytes, source, time: time.unwrap_or_default() }
+        Self { number, bytes, time: time.unwrap_or_default() }
     }
 }
 

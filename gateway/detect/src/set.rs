@@ -13,6 +13,7 @@ use sitewarden_core::LogSource;
 
 use crate::error::{Fault, Place, RuleError};
 use crate::limits::RULES;
+use crate::matcher::Program;
 use crate::placeholder::Placeholders;
 use crate::rule::{Body, Rule};
 use crate::rule::filter::{self, Filter};
@@ -27,6 +28,7 @@ pub struct RuleSet {
     rules: Vec<Arc<Rule>>,
     by_name: HashMap<Arc<str>, usize>,
     links: Links,
+    program: Arc<Program>,
 }
 
 /// A document on its way into the set.
@@ -74,6 +76,7 @@ impl RuleSet {
             set.by_name.extend(rule.name.clone().map(|name| (name, index)));
         }
         set.links = Links::new(&mut rules, &set.by_name);
+        set.program = Arc::new(Program::new(&rules));
         set.rules = rules.into_iter().map(Arc::new).collect();
         (set, errors)
     }
@@ -119,6 +122,10 @@ impl RuleSet {
             rule = first;
         }
         rule.logsource.clone()
+    }
+
+    pub(crate) const fn program(&self) -> &Arc<Program> {
+        &self.program
     }
 
     pub(crate) const fn links(&self) -> &Links {

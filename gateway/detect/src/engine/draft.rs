@@ -23,7 +23,7 @@ use crate::rule::{Detection, Rule};
 
 /// A match of a rule on one event.
 pub(crate) fn plain(rule: &Rule, detection: &Detection, view: &View<'_>) -> FindingDraft {
-    let atoms = explain::evidence(&detection.condition, &detection.atoms, view.fields);
+    let atoms = explain::evidence(&detection.condition, &detection.atoms, view.fields());
     let asset = asset_of(view);
     let subject = asset.as_ref().map(|asset| format!(" at {asset}")).unwrap_or_default();
     let reason = format!("{}{subject}: {}.", rule.title, told(&atoms));
@@ -57,7 +57,7 @@ pub(crate) fn held(
         (Some(clear), true) => clear,
         _ => &detection.condition,
     };
-    let atoms = explain::evidence(logic, &detection.atoms, view.fields);
+    let atoms = explain::evidence(logic, &detection.atoms, view.fields());
     let subject = subject(key);
     let first = state.first.unwrap_or(view.time);
     let reason = match outcome {
@@ -218,7 +218,7 @@ pub(crate) fn dedup(rule: &Rule, key: &str) -> Arc<str> {
 
 /// The asset of an event, or the one that its `device_id` names.
 pub(crate) fn asset_of(view: &View<'_>) -> Option<AssetRef> {
-    view.asset.clone().or_else(|| view.fields.text("device_id").map(|name| AssetRef::new(&name)))
+    view.asset.clone().or_else(|| view.text("device_id").map(|name| AssetRef::new(&name)))
 }
 
 /// The key for people: ` at pump-1, inlet`.

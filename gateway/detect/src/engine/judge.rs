@@ -11,36 +11,23 @@ use super::keyed::{self, Context, Verdict};
 use super::seen::Seen;
 use super::view::View;
 use super::{Engine, State, draft};
-use crate::explain;
+use crate::matcher::Hit;
 use crate::rule::{Body, Rule};
 
 impl Engine {
-    /// Judges an event and feeds correlations with what matched.
-    pub(super) fn judge(&mut self, source: &LogSource, view: &View<'_>, now: Now, out: &mut Vec<FindingDraft>) {
+    /// Takes what the matcher found of an event, and feeds correlations with what matched.
+    pub(super) fn judge(&mut self, hits: &[Hit], view: &View<'_>, now: Now, out: &mut Vec<FindingDraft>) {
         let set = self.set.clone();
-        for (index, rule) in set.rules().iter().enumerate() {
-            let Body::Detection(detection) = &rule.body else { continue };
-            if !routed(&rule.logsource, source) {
-                continue;
-            }
-            let holds = |logic| explain::holds(logic, &detection.atoms, view.fields);
-            let Some(edge) = &rule.edge else {
-                if holds(&detection.condition) {
-                    self.matched(index, rule, view, now, out);
+        for hit in hits {
+            let index = hit.rule as usize;
+            let Some(rule) = set.rules().get(index) else { continue };
+            match &rule.edge {
+                None => self.matched(index, rule, view, now, out),
+                Some(edge) if edge.first_seen.is_some() => self.first_seen(index, rule, view, now, out),
+                Some(_) => {
+                    let verdict = Verdict { condition: hit.condition, clear: hit.clear, suppressed: false };
+                    self.keyed(index, rule, view, verdict, now, out);
                 }
-                continue;
-            };
-            if edge.first_seen.is_some() {
-                if holds(&detection.condition) {
-                    self.first_seen(index, rule, view, now, out);
-                }
-            } else if holds(&edge.scope) {
-                let verdict = Verdict {
-                    condition: holds(&detection.condition),
-                    clear: edge.clear.as_ref().map(holds),
-                    suppressed: false,
-                };
-                self.keyed(index, rule, view, verdict, now, out);
             }
         }
     }
@@ -90,7 +77,7 @@ impl Engine {
         let (Body::Detection(detection), Some(edge)) = (&rule.body, &rule.edge) else { return };
         let Some(first) = &edge.first_seen else { return };
         if edge.schedule.as_ref().is_some_and(|schedule| !schedule.covers(view.time))
-            || edge.expr.as_ref().is_some_and(|expr| !expr.holds(view.fields))
+            || edge.expr.as_ref().is_some_and(|expr| !expr.holds(view.fields()))
         {
             return;
         }

@@ -74,11 +74,11 @@ pub(crate) fn event(context: &mut Context<'_>, table: &mut Table<Keyed>, view: &
 /// Whether the whole condition holds, the dearest part last.
 fn active(edge: &Edge, keyed: &mut Keyed, view: &View<'_>, verdict: Verdict) -> bool {
     let measured = !edge.measures()
-        || keyed.measure.get_or_insert_default().holds(edge, view.fields, view.time);
+        || keyed.measure.get_or_insert_default().holds(edge, view);
     verdict.condition
         && measured
         && edge.schedule.as_ref().is_none_or(|schedule| schedule.covers(view.time))
-        && edge.expr.as_ref().is_none_or(|expr| expr.holds(view.fields))
+        && edge.expr.as_ref().is_none_or(|expr| expr.holds(view.fields()))
 }
 
 fn step(
@@ -112,7 +112,7 @@ fn step(
             continue;
         }
         if raises {
-            hold.severity = Some(severity(context, view.fields));
+            hold.severity = Some(severity(context, view.fields()));
         }
         raised |= raises;
         let state = if raises { &*hold } else { &before };
@@ -130,7 +130,7 @@ fn escalate(context: &mut Context<'_>, hold: &mut Hold, key: &Arc<str>, view: &V
     if context.edge.bands.is_empty() {
         return;
     }
-    let now = severity(context, view.fields);
+    let now = severity(context, view.fields());
     if hold.severity.is_some_and(|told| now > told) {
         hold.severity = Some(now);
         let outcome = Outcome::Raise;
@@ -164,7 +164,7 @@ pub(crate) fn pass(context: &mut Context<'_>, table: &mut Table<Keyed>, key: &Ar
             let passed = context.mono.saturating_sub(state.mono).max(0).cast_unsigned();
             let time = state.last.unwrap_or_default().after(std::time::Duration::from_micros(passed));
             let view = View::new(&fields, time, state.asset.clone());
-            let severity = raised.then(|| severity(context, view.fields));
+            let severity = raised.then(|| severity(context, view.fields()));
             let mut draft = draft::held(context.rule, context.detection, context.edge, key, outcome, state, &view);
             if let Some(severity) = severity {
                 draft.severity = severity;

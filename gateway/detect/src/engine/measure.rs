@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sitewarden_core::Timestamp;
 
-use crate::fields::{Fields, number};
+use super::view::View;
 use crate::number::Number;
 use crate::rule::edge::Edge;
 use crate::rule::edge_parts::{Change, Stuck};
@@ -31,15 +31,16 @@ enum Held {
 
 impl Measure {
     /// Takes an event; whether all that the rule asks of changes holds.
-    pub(crate) fn holds(&mut self, edge: &Edge, fields: Fields<'_>, time: Timestamp) -> bool {
-        let rate = edge.rate.as_ref().is_none_or(|change| changed(&mut self.rate, change, fields, time));
-        let delta = edge.delta.as_ref().is_none_or(|change| changed(&mut self.delta, change, fields, time));
-        let stuck = edge.stuck.as_ref().is_none_or(|stuck| self.is_stuck(stuck, fields, time));
+    pub(crate) fn holds(&mut self, edge: &Edge, view: &View<'_>) -> bool {
+        let rate = edge.rate.as_ref().is_none_or(|change| changed(&mut self.rate, change, view));
+        let delta = edge.delta.as_ref().is_none_or(|change| changed(&mut self.delta, change, view));
+        let stuck = edge.stuck.as_ref().is_none_or(|stuck| self.is_stuck(stuck, view));
         rate && delta && stuck
     }
 
-    fn is_stuck(&mut self, stuck: &Stuck, fields: Fields<'_>, time: Timestamp) -> bool {
-        let Some(text) = fields.text(&stuck.field) else { return false };
+    fn is_stuck(&mut self, stuck: &Stuck, view: &View<'_>) -> bool {
+        let time = view.time;
+        let Some(text) = view.text(&stuck.field) else { return false };
         let value = Number::parse(&text).map_or_else(|| Held::Text(text.into_owned()), Held::Number);
         let same = match (&self.stuck, &value) {
             (Some((_, Held::Number(before))), Held::Number(now)) => {
@@ -61,11 +62,10 @@ impl Measure {
 fn changed(
     memory: &mut Option<(Timestamp, Number)>,
     change: &Change,
-    fields: Fields<'_>,
-    time: Timestamp,
+    view: &View<'_>,
 ) -> bool {
-    let value = fields.values(&change.field).and_then(|values| values.into_iter().find_map(number));
-    let Some(value) = value else { return false };
+    let time = view.time;
+    let Some(value) = view.number(&change.field) else { return false };
     let before = memory.replace((time, value));
     match before {
         Some((then, old)) if time >= then => {

@@ -21,9 +21,10 @@ mod window;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use sitewarden_core::{Event, FindingDraft, LogSource, Monotonic, Now, Timestamp, Value};
+use sitewarden_core::{Event, FindingDraft, LogSource, Monotonic, Now, Timestamp};
 
 use crate::limits::{AHEAD_SECONDS, KEYS_PER_RULE};
+use crate::matcher::{Hit, Matcher, Source};
 use crate::rule::{Body, Rule};
 use crate::set::RuleSet;
 use keyed::Keyed;
@@ -34,6 +35,7 @@ use timers::Timers;
 use view::View;
 use window::Window;
 
+pub(crate) use judge::routed;
 pub use snapshot::SnapshotError;
 
 /// Bounds that a site may set lower.
@@ -85,6 +87,9 @@ pub struct Engine {
     /// What the inventory knows: the fields of each asset.
     inventory: Vec<Vec<(Arc<str>, Arc<str>)>>,
     stats: Stats,
+    matcher: Box<Matcher>,
+    /// Kept from event to event for its memory.
+    hits: Vec<Hit>,
 }
 
 /// What one rule remembers.
@@ -104,6 +109,8 @@ impl Engine {
     pub fn new(set: Arc<RuleSet>, limits: Limits) -> Self {
         let states = set.rules().iter().map(|rule| fresh(rule, limits)).collect();
         Self {
+            matcher: Box::new(Matcher::new(set.program().clone())),
+            hits: Vec::new(),
             set,
             limits,
             states,
@@ -144,8 +151,15 @@ impl Engine {
     pub fn handle_event(&mut self, event: &Event, now: Now, out: &mut Vec<FindingDraft>) {
         let before = self.begin(now, out);
         let time = self.checked(event.time, now);
-        let view = View::new(&event.fields, time, event.asset.clone());
-        self.judge(&event.source, &view, now, out);
+        let mut hits = std::mem::take(&mut self.hits);
+        hits.clear();
+        self.matcher.read_typed(&event.fields);
+        self.matcher.run(self.set.rules(), &event.source, Source::Typed(&event.fields), &mut hits);
+        if !hits.is_empty() {
+            let view = View::new(&event.fields, time, event.asset.clone());
+            self.judge(&hits, &view, now, out);
+        }
+        self.hits = hits;
         self.stats.matches += (out.len() - before) as u64;
     }
 
@@ -159,16 +173,42 @@ impl Engine {
         now: Now,
         out: &mut Vec<FindingDraft>,
     ) {
+        self.json(Some(source), bytes, time, now, out);
+    }
+
+    /// Judges a JSON object that says itself where it belongs: its fields `product`, `category` and `service`.
+    pub fn handle_json_routed(&mut self, bytes: &[u8], time: Timestamp, now: Now, out: &mut Vec<FindingDraft>) {
+        self.json(None, bytes, time, now, out);
+    }
+
+    fn json(
+        &mut self,
+        source: Option<&LogSource>,
+        bytes: &[u8],
+        time: Timestamp,
+        now: Now,
+        out: &mut Vec<FindingDraft>,
+    ) {
         let before = self.begin(now, out);
-        if let Ok(serde_json::Value::Object(map)) = serde_json::from_slice(bytes) {
-            let fields: Vec<(Arc<str>, Value)> =
-                map.iter().map(|(key, value)| (Arc::from(key.as_str()), view::value_of(value, 1))).collect();
-            let time = self.checked(time, now);
-            let view = View::new(&fields, time, None);
-            self.judge(source, &view, now, out);
-        } else {
-            self.stats.malformed += 1;
+        let time = self.checked(time, now);
+        let mut hits = std::mem::take(&mut self.hits);
+        hits.clear();
+        let json = Source::Json(bytes);
+        let mut sound = self.matcher.read_json(bytes);
+        if sound {
+            self.matcher.run_json(self.set.rules(), source, bytes, &mut hits);
+            // Before anything comes of an event, it has to be JSON as a whole and not only where it was looked at.
+            let matched = hits.iter().any(|hit| hit.condition);
+            sound = !self.matcher.is_malformed() && (!matched || self.matcher.confirm(json));
         }
+        if !sound {
+            self.stats.malformed += 1;
+        } else if !hits.is_empty() {
+            let mut matcher = std::mem::take(&mut self.matcher);
+            self.judge(&hits, &View::json(&mut matcher, bytes, time), now, out);
+            self.matcher = matcher;
+        }
+        self.hits = hits;
         self.stats.matches += (out.len() - before) as u64;
     }
 
@@ -195,6 +235,7 @@ impl Engine {
     /// Takes over another set. Rules whose text did not change keep their state.
     pub fn replace(&mut self, set: Arc<RuleSet>) {
         let old = std::mem::replace(&mut self.set, set);
+        self.matcher = Box::new(Matcher::new(self.set.program().clone()));
         let mut kept: std::collections::HashMap<(Arc<str>, u64), State> = old
             .rules()
             .iter()

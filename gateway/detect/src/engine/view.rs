@@ -3,35 +3,81 @@
 //! Not the matcher's view. Invariant: the copy for evidence is made only when something matched, and shared by
 //! all rules that keep it.
 
-use std::cell::OnceCell;
+use std::borrow::Cow;
+use std::cell::{OnceCell, RefCell};
 use std::sync::Arc;
 
 use sitewarden_core::finding::EvidenceEvent;
 use sitewarden_core::{AssetRef, Timestamp, Value};
 
 use crate::explain::cut;
-use crate::fields::Fields;
+use crate::fields::{Fields, number};
 use crate::limits::KEY_BYTES;
+use crate::matcher::{Matcher, Source};
+use crate::number::Number;
 use crate::rule::parse::fingerprint;
 
 /// One event under judgement.
 pub(crate) struct View<'a> {
-    pub(crate) fields: Fields<'a>,
+    origin: Origin<'a>,
     /// Event time, already checked against the box's clock.
     pub(crate) time: Timestamp,
     pub(crate) asset: Option<AssetRef>,
     kept: OnceCell<Arc<EvidenceEvent>>,
 }
 
+/// Where the fields come from.
+enum Origin<'a> {
+    Typed(&'a [(Arc<str>, Value)]),
+    /// JSON that the matcher has read; the rest is parsed when something asks for it.
+    Json { matcher: RefCell<&'a mut Matcher>, bytes: &'a [u8], whole: OnceCell<Vec<(Arc<str>, Value)>> },
+}
+
 impl<'a> View<'a> {
     pub(crate) fn new(fields: &'a [(Arc<str>, Value)], time: Timestamp, asset: Option<AssetRef>) -> Self {
-        Self { fields: Fields(fields), time, asset, kept: OnceCell::new() }
+        Self { origin: Origin::Typed(fields), time, asset, kept: OnceCell::new() }
+    }
+
+    /// A view of the JSON object that the matcher has just read.
+    pub(crate) fn json(matcher: &'a mut Matcher, bytes: &'a [u8], time: Timestamp) -> Self {
+        let origin = Origin::Json { matcher: RefCell::new(matcher), bytes, whole: OnceCell::new() };
+        Self { origin, time, asset: None, kept: OnceCell::new() }
+    }
+
+    /// All fields.
+    pub(crate) fn fields(&self) -> Fields<'_> {
+        match &self.origin {
+            Origin::Typed(fields) => Fields(fields),
+            Origin::Json { matcher, bytes, whole } => {
+                Fields(whole.get_or_init(|| matcher.borrow_mut().take_whole(Source::Json(bytes))))
+            }
+        }
+    }
+
+    /// The first value of a field as text.
+    pub(crate) fn text(&self, name: &str) -> Option<Cow<'_, str>> {
+        match &self.origin {
+            Origin::Json { matcher, bytes, whole } if whole.get().is_none() => {
+                matcher.borrow_mut().text(name, Source::Json(bytes))
+            }
+            _ => self.fields().text(name),
+        }
+    }
+
+    /// The first number in a field.
+    pub(crate) fn number(&self, name: &str) -> Option<Number> {
+        match &self.origin {
+            Origin::Json { matcher, bytes, whole } if whole.get().is_none() => {
+                matcher.borrow_mut().number(name, Source::Json(bytes))
+            }
+            _ => self.fields().values(name)?.into_iter().find_map(number),
+        }
     }
 
     /// The event as evidence.
     pub(crate) fn kept(&self) -> Arc<EvidenceEvent> {
         let make = || {
-            let fields = self.fields.0.iter().map(|(key, value)| (key.to_string(), json(value, 0))).collect();
+            let fields = self.fields().0.iter().map(|(key, value)| (key.to_string(), json(value, 0))).collect();
             Arc::new(EvidenceEvent { time: self.time, fields: serde_json::Value::Object(fields) })
         };
         self.kept.get_or_init(make).clone()
@@ -44,7 +90,7 @@ impl<'a> View<'a> {
             if index > 0 {
                 key.push(SEPARATOR);
             }
-            key.push_str(&self.fields.text(name)?);
+            key.push_str(&self.text(name)?);
         }
         Some(bounded(key))
     }

@@ -144,14 +144,14 @@ impl Logic {
         if parts.len() == 1 { parts.remove(0) } else { Self::Any(parts) }
     }
 
-    /// Moves every atom by an offset, for joining two lists of atoms.
-    pub(crate) fn shift(&mut self, offset: usize) {
+    /// Gives every atom another number.
+    pub(crate) fn map(&mut self, number: &impl Fn(usize) -> usize) {
         match self {
-            Self::Atom(index) => *index += offset,
+            Self::Atom(index) => *index = number(*index),
             Self::All(parts) | Self::Any(parts) | Self::AtLeast(_, parts) => {
-                parts.iter_mut().for_each(|part| part.shift(offset));
+                parts.iter_mut().for_each(|part| part.map(number));
             }
-            Self::Not(inner) => inner.shift(offset),
+            Self::Not(inner) => inner.map(number),
         }
     }
 

@@ -59,7 +59,7 @@ impl Filter {
     pub(crate) fn apply(&self, detection: &mut Detection, placeholders: &Placeholders) -> Result<(), Fault> {
         let mut filter = self.raw.lower(&mut Lowering::new(placeholders))?;
         let offset = detection.atoms.len();
-        filter.condition.shift(offset);
+        filter.condition.map(&|index| index + offset);
         detection.atoms.append(&mut filter.atoms);
         let condition = std::mem::replace(&mut detection.condition, Logic::All(Vec::new()));
         detection.condition = Logic::All(vec![condition, filter.condition]);
