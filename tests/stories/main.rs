@@ -9,5 +9,10 @@ mod support;
 
 mod command_line;
 mod database;
+mod devices;
 mod health;
+mod people;
+mod refusals;
+mod spine;
 mod unit_file;
+mod walk;
