@@ -161,8 +161,8 @@ impl Batch<'_> {
             .sql()
             .prepare_cached(
                 "INSERT INTO finding (dedup_key, rule_id, title, summary, severity, status, asset, asset_name, techniques,
-                    first_seen, last_seen, raised, recorded, count, changes, changes_since, assignee, demo, log_seq)
-                 VALUES (?1, ?2, ?3, ?4, ?5, 'open', ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?12, 1, ?11, NULL, ?13, ?14)",
+                    first_seen, last_seen, listed, raised, recorded, count, changes, changes_since, assignee, demo, log_seq)
+                 VALUES (?1, ?2, ?3, ?4, ?5, 'open', ?6, ?7, ?8, ?9, ?10, ?10, ?11, ?11, ?12, 1, ?11, NULL, ?13, ?14)",
             )
             .doing("preparing a finding")?
             .execute(params![
@@ -217,7 +217,7 @@ impl Batch<'_> {
             rows::update(self.tx, &finding)?;
             self.record(&finding, if reopened { "finding.reopened" } else { "finding.repeated" })?;
         } else {
-            rows::update(self.tx, &finding)?;
+            rows::count(self.tx, &finding)?;
         }
         let outcome = if reopened { Outcome::Reopened } else { Outcome::Repeated };
         Ok(Raised { id: finding.id, outcome, seq: finding.log_seq })

@@ -1,9 +1,10 @@
 //! Reading findings: lists with filters, details, counts.
 //!
-//! Everything takes a read-only connection. Invariant: a list is ordered by (last_seen, id), newest first, and a
-//! page begins after a key, so that nothing is skipped or repeated when new findings come.
+//! Everything takes a read-only connection. Invariant: a list is ordered by (listed, id), newest first, and a page
+//! begins after a key, so that nothing is skipped or repeated when new findings come. `listed` is the last match
+//! as of the newest record, so it moves at most once a minute.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, ToSql, params};
@@ -28,11 +29,11 @@ pub struct Filter {
     pub device: Option<String>,
     /// Raised by this rule.
     pub rule: Option<String>,
-    /// Text in title, summary or asset name, in any case (of ASCII letters).
+    /// Text in title, summary or asset name, whatever the case of its ASCII letters.
     pub text: Option<String>,
 }
 
-/// Findings that are not closed, by severity.
+/// Findings that want attention (neither closed nor muted), by severity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Critical.
@@ -47,7 +48,7 @@ pub struct Counts {
     pub info: u64,
 }
 
-/// Up to `limit` findings after a key, newest first.
+/// Up to `limit` findings after a key (`listed`, id), newest first.
 ///
 /// # Errors
 /// [`FindingError::Store`], [`FindingError::BadRow`].
@@ -57,8 +58,36 @@ pub fn list(
     after: Option<(Timestamp, u64)>,
     limit: usize,
 ) -> Result<Vec<FindingView>, FindingError> {
+    // LIKE ends at a NUL, so such a pattern would find everything; no stored text is meant by it.
+    if filter.text.as_ref().is_some_and(|text| text.contains('\0')) {
+        return Ok(Vec::new());
+    }
+    let mut statuses = filter.status.clone();
+    statuses.sort_unstable_by_key(|status| status.as_str());
+    statuses.dedup();
+    if statuses.is_empty() {
+        return part(conn, filter, None, after, limit);
+    }
+    // One ordered walk of the index per status: a single one over several would have to sort them all.
+    let mut found = Vec::new();
+    for status in statuses {
+        found.extend(part(conn, filter, Some(status), after, limit)?);
+    }
+    found.sort_unstable_by_key(|finding| std::cmp::Reverse((finding.listed, finding.id)));
+    found.truncate(limit);
+    Ok(found)
+}
+
+/// The findings of one status, or of all.
+fn part(
+    conn: &Connection,
+    filter: &Filter,
+    status: Option<FindingStatus>,
+    after: Option<(Timestamp, u64)>,
+    limit: usize,
+) -> Result<Vec<FindingView>, FindingError> {
     let mut query = Query::new();
-    query.add_any("status", filter.status.iter().map(|status| Value::Text(status.as_str().to_owned())));
+    query.add_any("status", status.iter().map(|status| Value::Text(status.as_str().to_owned())));
     query.add_any(
         "severity",
         filter.severity.iter().map(|severity| Value::Number(severity_number(*severity))),
@@ -66,19 +95,20 @@ pub fn list(
     query.add_any("asset", filter.device.iter().cloned().map(Value::Text));
     query.add_any("rule_id", filter.rule.iter().cloned().map(Value::Text));
     if let Some(text) = filter.text.as_deref().filter(|text| !text.is_empty()) {
-        let place = query.bind(Value::Text(text.to_owned()));
-        query.conditions.push(format!(
-            "(instr(lower(title), lower({place})) OR instr(lower(summary), lower({place})) OR instr(lower(asset_name), lower({place})))"
-        ));
+        let place = query.bind(Value::Text(pattern(text)));
+        let columns = ["title", "summary", "asset_name"];
+        let tests = columns.map(|column| format!("{column} LIKE {place} ESCAPE '\\'"));
+        query.conditions.push(format!("({})", tests.join(" OR ")));
     }
     if let Some((time, id)) = after {
         let time = query.bind(Value::Number(time.micros()));
         let id = query.bind(Value::Number(i64::try_from(id).unwrap_or(i64::MAX)));
-        query.conditions.push(format!("(last_seen, id) < ({time}, {id})"));
+        query.conditions.push(format!("(listed, id) < ({time}, {id})"));
     }
     let limit = query.bind(Value::Number(i64::try_from(limit).unwrap_or(i64::MAX)));
     let sql = format!(
-        "SELECT {COLUMNS} FROM finding WHERE {} ORDER BY last_seen DESC, id DESC LIMIT {limit}",
+        "SELECT {COLUMNS} FROM finding INDEXED BY {} WHERE {} ORDER BY listed DESC, id DESC LIMIT {limit}",
+        index(filter, status),
         query.conditions.join(" AND ")
     );
     let mut statement = conn.prepare_cached(&sql).doing("preparing a list of findings")?;
@@ -86,6 +116,29 @@ pub fn list(
         .query_map(rusqlite::params_from_iter(&query.values), rows::from_row)
         .doing("listing findings")?;
     found.map(|row| row.doing("listing findings")?.map(FindingView::from)).collect()
+}
+
+/// The narrowest index that ends in the order of the list.
+const fn index(filter: &Filter, status: Option<FindingStatus>) -> &'static str {
+    match (&filter.device, &filter.rule, status) {
+        (Some(_), _, _) => "finding_asset",
+        (None, Some(_), _) => "finding_rule",
+        (None, None, Some(_)) => "finding_status",
+        (None, None, None) => "finding_listed",
+    }
+}
+
+/// A LIKE pattern that finds the text as it is.
+fn pattern(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for letter in text.chars() {
+        if matches!(letter, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(letter);
+    }
+    pattern.push('%');
+    pattern
 }
 
 /// One finding as in the list.
@@ -134,13 +187,13 @@ fn history(conn: &Connection, id: u64) -> Result<Vec<HistoryView>, FindingError>
     Ok(lines.collect::<Result<_, _>>().doing("reading a finding's history")?)
 }
 
-/// Findings that are not closed, by severity; for the overview.
+/// Findings that are neither closed nor muted, by severity; for the overview.
 ///
 /// # Errors
 /// [`FindingError::Store`].
 pub fn counts(conn: &Connection) -> Result<Counts, FindingError> {
     let mut statement = conn
-        .prepare_cached("SELECT severity, count(*) FROM finding WHERE status <> 'closed' GROUP BY severity")
+        .prepare_cached("SELECT severity, count(*) FROM finding WHERE status NOT IN ('closed', 'muted') GROUP BY severity")
         .doing("preparing the counts of findings")?;
     let mut found = statement.query([]).doing("counting findings")?;
     let mut counts = Counts::default();
@@ -159,7 +212,8 @@ pub fn counts(conn: &Connection) -> Result<Counts, FindingError> {
     Ok(counts)
 }
 
-/// How many findings of each of these assets are not closed, and the worst severity; assets without one are left out.
+/// How many findings of each of these assets are neither closed nor muted, and the worst severity; assets without
+/// one are left out.
 ///
 /// # Errors
 /// [`FindingError::Store`].
@@ -167,16 +221,21 @@ pub fn open_by_asset(
     conn: &Connection,
     assets: &[AssetRef],
 ) -> Result<HashMap<AssetRef, (u64, Severity)>, FindingError> {
+    let wanted: HashSet<&str> = assets.iter().map(AssetRef::as_str).collect();
     let mut statement = conn
-        .prepare_cached("SELECT count(*), max(severity) FROM finding WHERE asset = ?1 AND status <> 'closed'")
-        .doing("preparing the findings of an asset")?;
+        .prepare_cached(
+            "SELECT asset, count(*), max(severity) FROM finding
+             WHERE status NOT IN ('closed', 'muted') AND asset IS NOT NULL GROUP BY asset",
+        )
+        .doing("preparing the findings of assets")?;
+    let mut found = statement.query([]).doing("counting the findings of assets")?;
     let mut open = HashMap::new();
-    for asset in assets {
-        let (count, worst): (u64, Option<i64>) = statement
-            .query_row([asset.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
-            .doing("counting the findings of an asset")?;
-        if let Some(worst) = worst.and_then(severity_of) {
-            open.insert(asset.clone(), (count, worst));
+    while let Some(row) = found.next().doing("counting the findings of assets")? {
+        let asset: String = row.get(0).doing("counting the findings of assets")?;
+        let count: u64 = row.get(1).doing("counting the findings of assets")?;
+        let worst: i64 = row.get(2).doing("counting the findings of assets")?;
+        if let (true, Some(worst)) = (wanted.contains(asset.as_str()), severity_of(worst)) {
+            open.insert(AssetRef::new(&asset), (count, worst));
         }
     }
     Ok(open)

@@ -104,7 +104,7 @@ struct Reason {
     reason: String,
 }
 
-/// Findings, the latest first.
+/// Findings, the latest first (by their newest record in the site log).
 #[utoipa::path(get, path = "/findings", tag = "findings", params(FindingQuery, PageQuery),
     responses((status = 200, description = "A page of findings", body = Page<FindingView>), Problem))]
 async fn list_findings(
@@ -118,7 +118,7 @@ async fn list_findings(
     let filter = query.filter()?;
     let after = after.map(|(time, id)| (sitewarden_core::Timestamp::from_micros(time), id));
     let rows = deps.store.read(move |conn| read::list(conn, &filter, after, limit + 1)).await?;
-    Ok(Json(Page::cut(LIST, rows, limit, |finding| (finding.last_seen.micros(), finding.id.0))))
+    Ok(Json(Page::cut(LIST, rows, limit, |finding| (finding.listed.micros(), finding.id.0))))
 }
 
 /// One finding with its evidence and history.

@@ -24,6 +24,7 @@ pub(crate) struct Finding {
     pub(crate) techniques: Vec<String>,
     pub(crate) first_seen: Timestamp,
     pub(crate) last_seen: Timestamp,
+    pub(crate) listed: Timestamp,
     pub(crate) recorded: Timestamp,
     pub(crate) count: u64,
     pub(crate) changes: u64,
@@ -33,7 +34,7 @@ pub(crate) struct Finding {
     pub(crate) log_seq: u64,
 }
 
-pub(crate) const COLUMNS: &str = "id, rule_id, title, summary, severity, status, asset, asset_name, techniques, first_seen, last_seen, recorded, count, changes, changes_since, assignee, demo, log_seq";
+pub(crate) const COLUMNS: &str = "id, rule_id, title, summary, severity, status, asset, asset_name, techniques, first_seen, last_seen, recorded, count, changes, changes_since, assignee, demo, log_seq, listed";
 
 pub(crate) const fn severity_number(severity: Severity) -> i64 {
     match severity {
@@ -86,6 +87,7 @@ pub(crate) fn from_row(row: &Row<'_>) -> rusqlite::Result<Result<Finding, Findin
         assignee: row.get(15)?,
         demo: row.get(16)?,
         log_seq: row.get(17)?,
+        listed: Timestamp::from_micros(row.get(18)?),
     }))
 }
 
@@ -110,13 +112,23 @@ fn one(
         .transpose()
 }
 
+/// Writes what a repeat without a record changes: no indexed column.
+pub(crate) fn count(tx: &Tx<'_>, finding: &Finding) -> Result<(), FindingError> {
+    tx.sql()
+        .prepare_cached("UPDATE finding SET first_seen = ?2, last_seen = ?3, count = ?4 WHERE id = ?1")
+        .doing("preparing to count a finding")?
+        .execute(params![finding.id, finding.first_seen.micros(), finding.last_seen.micros(), finding.count])
+        .doing("counting a finding")?;
+    Ok(())
+}
+
 /// Writes everything of a row that can change.
 pub(crate) fn update(tx: &Tx<'_>, finding: &Finding) -> Result<(), FindingError> {
     tx.sql()
         .prepare_cached(
             "UPDATE finding SET title = ?2, summary = ?3, severity = ?4, status = ?5, asset_name = ?6,
              first_seen = ?7, last_seen = ?8, recorded = ?9, count = ?10, changes = ?11, changes_since = ?12,
-             assignee = ?13, log_seq = ?14 WHERE id = ?1",
+             assignee = ?13, log_seq = ?14, listed = ?8 WHERE id = ?1",
         )
         .doing("preparing to change a finding")?
         .execute(params![

@@ -43,6 +43,9 @@ pub struct FindingView {
     pub assignee: Option<String>,
     /// Whether it belongs to the demo.
     pub demo: bool,
+    /// Its place in lists: `last_seen` as of its newest record.
+    #[serde(skip)]
+    pub listed: Timestamp,
 }
 
 /// A finding with all that is known about it.
@@ -149,6 +152,7 @@ impl From<Finding> for FindingView {
             summary: finding.summary,
             assignee: finding.assignee,
             demo: finding.demo,
+            listed: finding.listed,
         }
     }
 }

@@ -1,5 +1,6 @@
 -- Findings: one row per dedup key, whatever happens to it. Times are microseconds since 1970.
--- first_seen and last_seen are event times; raised and recorded are the box's own.
+-- first_seen and last_seen are event times; raised and recorded are the box's own. listed is last_seen as of
+-- the newest record: lists are ordered by it, so that a repeat that only counts moves no index.
 CREATE TABLE finding (
     id INTEGER PRIMARY KEY,
     dedup_key TEXT NOT NULL UNIQUE,
@@ -13,6 +14,7 @@ CREATE TABLE finding (
     techniques TEXT NOT NULL,
     first_seen INTEGER NOT NULL,
     last_seen INTEGER NOT NULL,
+    listed INTEGER NOT NULL,
     raised INTEGER NOT NULL,
     recorded INTEGER NOT NULL,
     count INTEGER NOT NULL,
@@ -23,9 +25,12 @@ CREATE TABLE finding (
     log_seq INTEGER NOT NULL
 ) STRICT;
 
-CREATE INDEX finding_order ON finding (last_seen, id);
-CREATE INDEX finding_status ON finding (status, severity, demo);
-CREATE INDEX finding_asset ON finding (asset, status);
+-- Each ends in the order of lists, so that no list is sorted.
+CREATE INDEX finding_listed ON finding (listed);
+CREATE INDEX finding_status ON finding (status, listed);
+CREATE INDEX finding_asset ON finding (asset, listed);
+CREATE INDEX finding_rule ON finding (rule_id, listed);
+CREATE INDEX finding_unsettled ON finding (severity, asset) WHERE status NOT IN ('closed', 'muted');
 
 -- The first and the latest evidence as JSON, bounded.
 CREATE TABLE finding_evidence (

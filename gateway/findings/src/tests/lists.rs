@@ -55,7 +55,7 @@ fn newest_first_and_each_filter_does_its_part() {
 #[test]
 fn hostile_filter_texts_are_only_texts() {
     let test = three();
-    for text in ["' OR 1=1 --", "%", "_", "\"; DROP TABLE finding", "\u{0}"] {
+    for text in ["' OR 1=1 --", "%", "_", "\\", "%Door%", "\"; DROP TABLE finding", "\u{0}"] {
         assert_eq!(
             ids(&test, &Filter { text: Some(text.into()), ..Filter::default() }),
             [] as [u64; 0],
@@ -77,7 +77,7 @@ fn pages_give_every_finding_once_also_when_times_are_equal_and_new_ones_come() {
         let page =
             test.store.read_blocking(move |conn| list(conn, &Filter::default(), after, 7)).expect("listed");
         let Some(last) = page.last() else { break };
-        after = Some((last.last_seen, last.id.0));
+        after = Some((last.listed, last.id.0));
         seen.extend(page.iter().map(|finding| (finding.last_seen, finding.id.0)));
         put(&test, &[draft(&format!("late{}", seen.len()), 1_000)]);
     }
@@ -100,17 +100,47 @@ fn counts_leave_out_what_is_closed() {
 }
 
 #[test]
-fn lists_are_served_from_an_index() {
+fn several_statuses_are_merged_in_order() {
+    let test = three();
+    let both = vec![FindingStatus::Open, FindingStatus::Closed, FindingStatus::Open];
+    assert_eq!(ids(&test, &Filter { status: both, ..Filter::default() }), [1, 3, 2]);
+}
+
+#[test]
+fn a_repeat_without_a_record_keeps_its_place_and_shows_its_time() {
+    let test = three();
+    put(&test, &[FindingDraft { dedup_key: "door/b".into(), ..draft("b", 500) }]);
+    assert_eq!(ids(&test, &Filter::default()), [1, 3, 2], "order moves with the records");
+    let found = test.store.read_blocking(|conn| crate::get(conn, 2)).expect("there");
+    assert_eq!(found.last_seen, Timestamp::from_seconds(500));
+    test.forward(crate::limits::RECORD_EVERY);
+    put(&test, &[FindingDraft { dedup_key: "door/b".into(), ..draft("b", 501) }]);
+    assert_eq!(ids(&test, &Filter::default()), [2, 1, 3]);
+}
+
+#[test]
+fn no_list_is_sorted_whatever_the_filter() {
     let test = store();
-    let plan: Vec<String> = test
-        .store
-        .read_blocking(|conn| {
-            let mut statement = conn.prepare(
-                "EXPLAIN QUERY PLAN SELECT id FROM finding WHERE (last_seen, id) < (5, 5) ORDER BY last_seen DESC, id DESC LIMIT 50",
-            )?;
-            let rows = statement.query_map([], |row| row.get(3))?;
-            rows.collect::<rusqlite::Result<_>>()
-        })
-        .expect("planned");
-    assert!(plan.iter().all(|line| line.contains("finding_order")), "{plan:?}");
+    let plan = |index: &str, condition: &str| -> Vec<String> {
+        let sql = format!(
+            "EXPLAIN QUERY PLAN SELECT id FROM finding INDEXED BY {index}
+             WHERE {condition} AND severity IN (3, 4) AND (listed, id) < (5, 5) ORDER BY listed DESC, id DESC LIMIT 50"
+        );
+        test.store
+            .read_blocking(move |conn| {
+                let mut statement = conn.prepare(&sql)?;
+                let rows = statement.query_map([], |row| row.get(3))?;
+                rows.collect::<rusqlite::Result<_>>()
+            })
+            .expect("planned")
+    };
+    for (index, condition) in [
+        ("finding_listed", "1"),
+        ("finding_status", "status IN ('open')"),
+        ("finding_asset", "asset IN ('a') AND status IN ('open')"),
+        ("finding_rule", "rule_id IN ('a')"),
+    ] {
+        let plan = plan(index, condition);
+        assert!(plan.len() == 1 && plan[0].contains(index), "{plan:?}");
+    }
 }
