@@ -15,6 +15,8 @@ let signedIn = true;
 let setupDone = true;
 let seq = 8_814_000;
 const streams = new Set();
+const ok = { status: 'ok', detail: null };
+const HEALTH = { status: 'degraded', version: '0.1.0', parts: { db: ok, broker: ok, clock: ok, disk: ok, engine: ok, policies: ok, rules: { status: 'failed', detail: 'rule files have mistakes; see /api/v1/rules' } } };
 
 const page = (items, url) => {
   const limit = Number(url.searchParams.get('limit') ?? 50);
@@ -35,12 +37,12 @@ function publish(kind, data, id = true) {
 function overview() {
   const open = { critical: 0, high: 0, medium: 0, low: 0, info: 0 };
   for (const finding of site.findings) if (finding.status === 'open' || finding.status === 'acknowledged') open[finding.severity] += 1;
-  const by = (state) => site.devices.filter((device) => device.freshness === state).length;
+  const by = (state) => site.devices.filter((device) => device.freshness === state && (device.trust === 'trusted' || device.trust === 'fenced')).length;
   return {
     verdict: open.critical ? 'act-now' : open.high + open.medium ? 'attention' : 'all-clear',
-    sentence: open.critical ? 'Freezer 2 probe 07 is warmer than −18 °C' : open.high + open.medium ? '2 findings need a person' : 'nothing above low is open',
+    sentence: open.critical ? 'Act now: 1 critical finding open.' : open.high + open.medium ? `Attention: ${open.high + open.medium} findings of high or medium severity open.` : 'All clear: 8 trusted devices report in time and nothing above low is open.',
     reasons: open.critical
-      ? ['It has reported more than −18 °C for 2 h 15 min. Frozen goods are at risk.', 'Safety sensor NH₃ detector 1 is stale', 'esp-dock-tmp asks for every message', 'Gate door is offline']
+      ? ['1 critical finding', '2 high findings', '1 medium finding', '1 device stale', '1 device offline', '1 device awaiting approval', '1 device quarantined']
       : [],
     open,
     devices: { total: site.devices.length, live: by('live'), late: by('late'), stale: by('stale'), offline: by('offline'), never: by('never'), awaiting: site.devices.filter((d) => d.trust === 'awaiting-approval').length, quarantined: site.devices.filter((d) => d.trust === 'quarantined').length },
@@ -115,7 +117,6 @@ const routes = [
   ['DELETE', '/api-keys/:id', (_, __, id) => { site.keys = site.keys.filter((each) => each.id !== id); return { status: 204 }; }],
   ['GET', '/audit', (url) => ({ body: page(list(url, [...site.log].reverse(), ['kind', (r, v) => r.kind.startsWith(v)], ['actor', (r, v) => (r.actor ?? '').includes(v)]), url) })],
   ['GET', '/site-log/head', () => ({ body: { size: '8813283', root: '9a41c07e5b6d2f1188e34c1d7a90b6ffb2c4e8d6a1f05379cc21e4b88d70f3a2' } })],
-  ['GET', '/health', () => ({ body: { status: 'ok', parts: { db: 'ok', broker: 'ok', clock: { status: 'ok', detail: 'own clock, 0.4 s from this browser' }, disk: { status: 'degraded', detail: '88 % full; telemetry stops at 95 %' }, engine: 'ok' } } })],
 ];
 
 function find(method, path) {
@@ -175,6 +176,7 @@ const server = createServer((request, response) => {
     setupDone = url.searchParams.get('setup') !== 'no';
     return send(response, { status: 204 });
   }
+  if (url.pathname === '/health') return send(response, { body: HEALTH });
   const work = url.pathname.startsWith('/api/v1/') ? api(request, response, url) : file(response, url.pathname);
   work.catch((error) => send(response, problem(500, 'mock', String(error))));
 });

@@ -132,7 +132,7 @@ level: medium
     { id: '0a6c0c9e-7f3e-4f1b-8a11-5d0b8f7a0a02', title: 'Client subscribes to everything', severity: 'high', file: 'broker/subscribe-all.yml', status: 'loaded', error: null, matches: 36, tests: 3, source: SUBSCRIBE },
     { id: '7d3b2a10-55c1-4d0e-9f1c-2c8f0c9a0a03', title: 'Safety sensor is silent', severity: 'high', file: 'sensor/safety-silent.yml', status: 'loaded', error: null, matches: 1, tests: 2, source: SILENT_RULE },
     { id: '91c4be0d-1a53-4b6c-8a43-6a3d1f4b0a04', title: 'Wrong passwords at the sign-in', severity: 'medium', file: 'login/wrong-password.yml', status: 'loaded', error: null, matches: 5, tests: 2, source: LOGIN },
-    { id: '3b7c1d22-9e0a-4a4a-8d55-0f9b6c1e0a05', title: 'Humidity above 85 %', severity: 'low', file: 'sensor/humidity-high.yml', status: 'error', error: 'sensor/humidity-high.yml:9:13: “value|gth” is no modifier; nearest is “gt”.', matches: 12, tests: null, source: 'title: Humidity above 85 %\ndetection:\n    wet:\n        value|gth: 85\n    condition: wet\nlevel: low\n' },
+    { id: 'sensor/humidity-high.yml', title: 'sensor/humidity-high.yml', severity: 'info', file: 'sensor/humidity-high.yml', status: 'error', error: 'sensor/humidity-high.yml:9:13: “value|gth” is no modifier; nearest is “gt”.', matches: 12, tests: null, source: 'title: Humidity above 85 %\ndetection:\n    wet:\n        value|gth: 85\n    condition: wet\nlevel: low\n' },
     { id: 'c2a90d61-3f10-4c44-a9ce-8f3b7b2d0a06', title: 'Payload that no profile can read', severity: 'info', file: 'broker/unknown-payload.yml', status: 'loaded', error: null, matches: 9, tests: 1, source: 'title: Payload that no profile can read\nlevel: info\n' },
   ];
   const warmEvents = Array.from({ length: 12 }, (_, index) => {

@@ -58,7 +58,8 @@ async function problemOf(response: Response): Promise<Problem> {
   return { title: response.statusText || `HTTP ${response.status}`, status: response.status };
 }
 
-async function send<T>(method: string, path: string, body?: unknown, query?: Query): Promise<T> {
+/** One request with its time limit; no answer is a failure of status 0. */
+async function ask(method: string, url: string, body?: unknown): Promise<Response> {
   const init: RequestInit = {
     method,
     credentials: 'same-origin',
@@ -73,12 +74,17 @@ async function send<T>(method: string, path: string, body?: unknown, query?: Que
   if (body !== undefined) init.body = JSON.stringify(body);
   let response: Response;
   try {
-    response = await fetch(address(path, query), init);
+    response = await fetch(url, init);
   } catch {
     onContact(false);
     throw new ApiFailure({ title: 'No answer from the box', status: 0 });
   }
   onContact(true);
+  return response;
+}
+
+async function send<T>(method: string, path: string, body?: unknown, query?: Query): Promise<T> {
+  const response = await ask(method, address(path, query), body);
   if (!response.ok) {
     const problem = await problemOf(response);
     if (response.status === 401 && path !== '/session') onSignedOut();
@@ -88,6 +94,13 @@ async function send<T>(method: string, path: string, body?: unknown, query?: Que
   if (response.status === 204) return undefined as T;
   const text = await response.text();
   return (text ? JSON.parse(text) : undefined) as T;
+}
+
+/** State of the box's parts: told with 503 too, when one of them fails. */
+export async function health<T>(): Promise<T> {
+  const response = await ask('GET', '/health');
+  if (response.ok || response.status === 503) return (await response.json()) as T;
+  throw new ApiFailure(await problemOf(response));
 }
 
 export const http = {

@@ -1,6 +1,6 @@
 // The operations of the box that this interface uses, one function each, with their types.
 
-import { http } from './client';
+import { health, http } from './client';
 import type * as t from './types';
 
 export { ApiFailure, address, BASE } from './client';
@@ -63,5 +63,5 @@ export const api = {
 
   audit: (query: Record<string, string | number | null | undefined>) => http.get<t.Page<t.AuditRow>>('/audit', query),
   logHead: () => http.get<t.LogHead>('/site-log/head'),
-  health: () => http.get<t.Health>('/health'),
+  health: () => health<t.Health>(),
 };

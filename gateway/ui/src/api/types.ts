@@ -192,6 +192,8 @@ export interface RuleRow {
 }
 
 export interface RuleDetail extends RuleRow {
+  description?: string;
+  techniques?: string[];
   source: string;
 }
 

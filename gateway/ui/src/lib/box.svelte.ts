@@ -3,7 +3,7 @@
 
 import { api, ApiFailure, address } from '../api';
 import { observe } from '../api/client';
-import type { Device, Latest, MetricValue, Overview, Severity } from '../api/types';
+import type { Device, Finding, Latest, MetricValue, Overview, Severity } from '../api/types';
 import { clock } from './clock.svelte';
 import { Feed, type FeedEvent, type FeedKind } from './feed';
 import { severityRank } from './order';
@@ -22,8 +22,14 @@ const LATEST_KEPT = 2_000;
 interface LatestEvent {
   device: string;
   metric: string;
+  unit?: string | null;
   value: MetricValue;
   time: string;
+}
+
+/** A value and when it came here, by the box's clock: its own time may be an old one. */
+interface Arrived extends LatestEvent {
+  arrived: number;
 }
 
 function isLatest(data: unknown): data is LatestEvent {
@@ -42,12 +48,15 @@ class Box {
   nextTryAt = $state<number | null>(null);
   feedOpen = $state(true);
   feedLostSince = $state<number | null>(null);
-  latest = $state.raw(new Map<string, LatestEvent>());
+  /** Newest values by device and metric that came after the lists were loaded. */
+  latest = $state.raw(new Map<string, Map<string, Arrived>>());
   /** The worst open severity of each asset that has open findings. */
   worst = $state.raw(new Map<string, Severity>());
+  /** The one finding to look at next; null when nothing is open. */
+  worstFinding = $state.raw<Finding | null>(null);
 
   #lastAnswer = Date.now();
-  #pending = new Map<string, LatestEvent>();
+  #pending: Arrived[] = [];
   #flush: ReturnType<typeof setTimeout> | null = null;
   #timer: ReturnType<typeof setTimeout> | null = null;
   #listeners = new Map<Listener, readonly FeedKind[]>();
@@ -129,23 +138,23 @@ class Box {
 
   /** The device with values that arrived after it was loaded. */
   current<T extends Device>(device: T): T {
-    let seen = parse(device.last_seen) ?? 0;
-    let changed = false;
-    const merged: Latest[] = device.latest.map((known) => {
-      const newer = this.latest.get(`${device.id}\n${known.metric}`);
-      const at = parse(newer?.time);
-      if (!newer || at === null || at <= (parse(known.time) ?? 0)) return known;
-      changed = true;
-      seen = Math.max(seen, at);
-      return { ...known, value: newer.value, time: newer.time };
-    });
     const worst_severity = this.worst.get(device.id) ?? null;
-    if (!changed) return { ...device, worst_severity };
+    const arrived = this.latest.get(device.id);
+    let seen = parse(device.last_seen) ?? 0;
+    const newest = [...(arrived?.values() ?? [])].filter((each) => each.arrived > seen);
+    if (newest.length === 0) return { ...device, worst_severity };
+    const merged = new Map<string, Latest>(device.latest.map((known) => [known.metric, known]));
+    for (const { metric, unit, value, time, arrived: at } of newest) {
+      seen = Math.max(seen, at);
+      const known = merged.get(metric);
+      if (known && (parse(time) ?? 0) < (parse(known.time) ?? 0)) continue;
+      merged.set(metric, { metric, unit: unit ?? known?.unit ?? null, value, time });
+    }
     const reports = device.freshness === 'offline' || device.freshness === 'never';
     return {
       ...device,
       worst_severity,
-      latest: merged,
+      latest: [...merged.values()],
       last_seen: new Date(seen).toISOString(),
       freshness: reports ? 'live' : device.freshness,
     };
@@ -158,13 +167,17 @@ class Box {
   /** Asked only while there is something open: a quiet site costs nothing. */
   async #findWorst(overview: Overview): Promise<void> {
     const worst = new Map<string, Severity>();
+    let next: Finding | null = null;
     if (Object.values(overview.open).some((count) => count > 0)) {
       const open = await api.findings({ status: 'open,acknowledged', limit: PAGE_LIMIT });
-      for (const { asset, severity } of open.items) {
+      for (const finding of open.items) {
+        const { asset, severity } = finding;
         if (asset && severityRank(severity) > severityRank(worst.get(asset))) worst.set(asset, severity);
+        if (severityRank(severity) > severityRank(next?.severity)) next = finding;
       }
     }
     this.worst = worst;
+    this.worstFinding = next;
   }
 
   #feedState(open: boolean): void {
@@ -180,7 +193,7 @@ class Box {
   #take(event: FeedEvent): void {
     if (event.kind === 'latest') {
       if (!isLatest(event.data)) return;
-      this.#pending.set(`${event.data.device}\n${event.data.metric}`, event.data);
+      if (this.#pending.length < LATEST_KEPT) this.#pending.push({ ...event.data, arrived: clock.boxTime() });
       this.#flush ??= setTimeout(() => this.#show(), LATEST_FLUSH_MS);
     }
     this.#tell(event);
@@ -189,8 +202,10 @@ class Box {
   #show(): void {
     this.#flush = null;
     const next = new Map(this.latest);
-    for (const [key, value] of this.#pending) next.set(key, value);
-    this.#pending.clear();
+    for (const value of this.#pending) {
+      next.set(value.device, new Map(next.get(value.device)).set(value.metric, value));
+    }
+    this.#pending = [];
     while (next.size > LATEST_KEPT) next.delete(next.keys().next().value ?? '');
     this.latest = next;
   }

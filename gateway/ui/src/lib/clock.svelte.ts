@@ -12,8 +12,13 @@ class Clock {
     setInterval(() => this.tick(), 1_000);
   }
 
+  /** The box's time at this very moment; `now` is the one that the page shows. */
+  boxTime(): number {
+    return Date.now() + this.#offset;
+  }
+
   tick(): void {
-    this.now = Date.now() + this.#offset;
+    this.now = this.boxTime();
   }
 
   /** The box said its time. */

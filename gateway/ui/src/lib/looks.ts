@@ -63,6 +63,11 @@ export function deviceIcon(device: Device): IconName {
   return KIND_ICONS[device.kind];
 }
 
+/** Its word counts for the verdict. */
+export function isReliedOn(trust: Trust): boolean {
+  return trust === 'trusted' || trust === 'fenced';
+}
+
 /** Cut off by the box or a person: its old values say nothing about now. */
 export function isCutOff(trust: Trust): boolean {
   return trust === 'quarantined' || trust === 'identity-changed' || trust === 'revoked';

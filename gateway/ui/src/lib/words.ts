@@ -47,7 +47,22 @@ export function length(ms: number): string {
   return time.duration(ms, words);
 }
 
-const UNITS: Record<string, string> = { Cel: '°C', C: '°C', degC: '°C', '%RH': '%', celsius: '°C', F: '°F', 1: '' };
+/** Units in UCUM spelling, and some that devices use instead, as people write them. */
+const UNITS: Record<string, string> = {
+  Cel: '°C',
+  C: '°C',
+  degC: '°C',
+  '[degF]': '°F',
+  F: '°F',
+  deg: '°',
+  '%RH': '%',
+  '%{RH}': '%',
+  '[ppm]': 'ppm',
+  '[ppb]': 'ppb',
+  'm3/h': 'm³/h',
+  'W/m2': 'W/m²',
+  1: '',
+};
 
 export function unit(text: string | null | undefined): string {
   return text ? (UNITS[text] ?? text) : '';

@@ -11,7 +11,7 @@ export const findings: typeof English = {
   timelineLabel: (count) => `${count} Befunde in den letzten 24 Stunden`,
   now: 'jetzt',
   status: 'Status',
-  any: 'Alle',
+  views: { open: 'Offen', mine: 'Meine', closed: 'Geschlossen', all: 'Alle' },
   list: 'Liste',
   filterLabel: 'Befunde filtern',
   severity: 'Schwere',

@@ -10,9 +10,20 @@ export const overview: typeof English = {
   toTriage: 'Zur Liste',
   severityLink: (severity, count) => `${severity}: ${count} offen`,
   allClearText: 'Kein Befund über niedrig ist offen, und jedes Gerät meldet, das melden muss.',
-  judgedOn: (fresh, total) => `Beurteilt nach ${fresh} von ${total} Geräten.`,
+  judgedOn: (fresh, total) => `Beurteilt nach ${fresh} von ${total} vertrauten Geräten.`,
   noFresh: (count) => `${count} haben keine frischen Daten.`,
-  ofLive: (total) => `von ${total} Geräten melden`,
+  openFindingOf: (id) => `Befund F-${id} öffnen`,
+  quarantine: (name) => `${name} in Quarantäne…`,
+  showSilent: (count) => (count === '1' ? 'Das stumme Gerät zeigen' : `${count} stumme Geräte zeigen`),
+  sentence: ({ verdict, open, devices }) => {
+    const silent = devices.stale + devices.offline;
+    const serious = open.high + open.medium;
+    if (verdict === 'act-now' && open.critical > 0) return open.critical === 1 ? '1 kritischer Befund offen' : `${open.critical} kritische Befunde offen`;
+    if (verdict === 'act-now' || verdict === 'cannot-tell') return silent === 1 ? '1 vertrautes Gerät meldet nicht' : `${silent} vertraute Geräte melden nicht`;
+    if (verdict === 'attention') return serious > 0 ? `${serious} Befunde mit hoher oder mittlerer Schwere offen` : 'ein vertrautes Gerät ist verspätet';
+    return 'nichts über niedrig ist offen';
+  },
+  ofLive: (total) => `von ${total} vertrauten Geräten melden`,
   box: 'Box',
   boxText: 'Alles wird auf dieser Box beurteilt und behalten. Nichts wird gesendet.',
   clientsNow: 'MQTT-Clients',

@@ -9,7 +9,7 @@ export const findings = {
   timelineLabel: (count: string) => `${count} findings over the last 24 hours`,
   now: 'now',
   status: 'Status',
-  any: 'All',
+  views: { open: 'Open', mine: 'Mine', closed: 'Closed', all: 'All' },
   list: 'Triage list',
   filterLabel: 'Filter findings',
   severity: 'Severity',

@@ -1,5 +1,7 @@
 // Words of the overview. In English.
 
+import type { Overview } from '../../api/types';
+
 export const overview = {
   title: 'Site overview',
   verdict: 'Site verdict',
@@ -8,9 +10,14 @@ export const overview = {
   toTriage: 'Go to triage',
   severityLink: (severity: string, count: string) => `${severity}: ${count} open`,
   allClearText: 'No finding above low is open, and every device that must report does.',
-  judgedOn: (fresh: string, total: string) => `Judged on ${fresh} of ${total} devices.`,
+  judgedOn: (fresh: string, total: string) => `Judged on ${fresh} of ${total} trusted devices.`,
   noFresh: (count: string) => `${count} have no fresh data.`,
-  ofLive: (total: string) => `of ${total} devices report`,
+  openFindingOf: (id: string) => `Open finding F-${id}`,
+  quarantine: (name: string) => `Quarantine ${name}…`,
+  showSilent: (count: string) => (count === '1' ? 'Show the silent device' : `Show ${count} silent devices`),
+  /** The box speaks English; another language says the same from its numbers. */
+  sentence: null as ((overview: Overview) => string) | null,
+  ofLive: (total: string) => `of ${total} trusted devices report`,
   box: 'Box',
   boxText: 'Everything is judged and kept on this box. Nothing is sent out.',
   clientsNow: 'MQTT clients',
