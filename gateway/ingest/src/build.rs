@@ -43,7 +43,7 @@ impl Message<'_> {
             return (self.client.clone(), None);
         };
         let name = template.fill(self.parts);
-        if self.client.as_str().strip_prefix(CLIENT) == Some(name.as_str()) {
+        if self.client.as_str().strip_prefix(CLIENT) == Some(name.as_ref()) {
             return (self.client.clone(), None);
         }
         (AssetRef::new(&format!("{}:{name}", self.profile.namespace)), Some(self.client.clone()))
@@ -60,12 +60,12 @@ impl Message<'_> {
 
     /// A sighting of the asset with the topic's parts as facts, and more.
     pub(crate) fn sighting(&self, origin: &Origin, more: Vec<(Arc<str>, Arc<str>)>) -> Sighting {
-        let mut facts: Vec<(Arc<str>, Arc<str>)> = self
-            .profile
-            .facts
-            .iter()
-            .filter_map(|(name, index)| Some((name.clone(), clean(self.parts.get(*index)?, TEXT_BYTES))))
-            .collect();
+        let mut facts = Vec::with_capacity(self.profile.facts.len() + more.len());
+        for (name, index) in &self.profile.facts {
+            if let Some(part) = self.parts.get(*index) {
+                facts.push((name.clone(), clean(part, TEXT_BYTES)));
+            }
+        }
         facts.extend(more);
         Sighting {
             asset: origin.asset.clone(),

@@ -113,7 +113,8 @@ impl Dialects {
     /// Decodes one message. `client` is the asset of the connection, such as `mqtt:thermo-1`.
     #[must_use]
     pub fn decode(&self, topic: &str, payload: &[u8], client: &AssetRef, received: Timestamp) -> Decoded {
-        let levels: Vec<&str> = topic.split('/').take(limits::TOPIC_LEVELS + 1).collect();
+        let mut levels = Vec::with_capacity(8);
+        levels.extend(topic.split('/').take(limits::TOPIC_LEVELS + 1));
         let Some((profile, parts)) =
             self.topics.iter().find_map(|profile| Some((profile, profile.pattern.capture(&levels)?)))
         else {

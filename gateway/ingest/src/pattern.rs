@@ -4,6 +4,8 @@
 //! end is any rest. Not MQTT subscription matching. Invariant: a template names only parts of its pattern,
 //! checked when the profile is loaded.
 
+use std::borrow::Cow;
+
 use crate::limits::PATTERN_PARTS;
 
 /// A compiled pattern.
@@ -97,8 +99,15 @@ impl Pattern {
         if !fits {
             return None;
         }
-        let parts = self.levels.iter().zip(levels).filter(|(wanted, _)| **wanted == Level::Part);
-        Some(parts.map(|(_, level)| *level).collect())
+        let mut parts = Vec::with_capacity(self.names.len());
+        parts.extend(
+            self.levels
+                .iter()
+                .zip(levels)
+                .filter(|(wanted, _)| **wanted == Level::Part)
+                .map(|(_, level)| *level),
+        );
+        Some(parts)
     }
 }
 
@@ -146,15 +155,16 @@ impl Template {
         Ok(Self { pieces })
     }
 
-    /// The text with the parts of one topic in it.
-    pub(crate) fn fill(&self, parts: &[&str]) -> String {
-        self.pieces
-            .iter()
-            .map(|piece| match piece {
-                Piece::Text(text) => text.as_str(),
-                Piece::Part(index) => parts.get(*index).copied().unwrap_or_default(),
-            })
-            .collect()
+    /// The text with the parts of one topic in it; a single part is borrowed.
+    pub(crate) fn fill<'t>(&self, parts: &[&'t str]) -> Cow<'t, str> {
+        if let [Piece::Part(index)] = self.pieces.as_slice() {
+            return Cow::Borrowed(parts.get(*index).copied().unwrap_or_default());
+        }
+        let pieces = self.pieces.iter().map(|piece| match piece {
+            Piece::Text(text) => text.as_str(),
+            Piece::Part(index) => parts.get(*index).copied().unwrap_or_default(),
+        });
+        Cow::Owned(pieces.collect())
     }
 
     /// Whether it uses the part of that index.

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::build::{self, Message, Origin, collect, short};
+use crate::build::{self, Message, Origin, short};
 use crate::json::{self, Document, Fields, Scalar};
 use crate::{Decoded, UnknownReason};
 
@@ -25,16 +25,15 @@ pub(crate) fn decode(message: &Message<'_>, payload: &[u8]) -> Decoded {
     });
     let key =
         message.profile.metric.as_ref().map(|template| template.fill(message.parts)).unwrap_or_default();
-    let mut decoded = Decoded::default();
-    collect(&mut decoded, message.reading(&origin, &key, &value, unit));
-    if decoded.readings.is_empty() {
-        return Decoded {
-            unknown: decoded.unknown.or_else(|| build::unknown(UnknownReason::NoValue).unknown),
-            ..Decoded::default()
-        };
+    match message.reading(&origin, &key, &value, unit) {
+        // Exactly one of each: this is the most frequent message of a site.
+        Ok(Some(reading)) => {
+            let sightings = vec![message.sighting(&origin, Vec::new())];
+            Decoded { readings: vec![reading], sightings, unknown: None }
+        }
+        Ok(None) => build::unknown(UnknownReason::NoValue),
+        Err(reason) => build::unknown(reason),
     }
-    decoded.sightings.push(message.sighting(&origin, Vec::new()));
-    decoded
 }
 
 /// The value, and the other fields when it stands in an object.
