@@ -44,7 +44,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Visitor {
             .extensions
             .get::<ConnectInfo<SocketAddr>>()
             .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(address)| address.ip().to_canonical());
-        let agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let agent =
+            parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let user_agent: String = agent.chars().filter(|c| !c.is_control()).take(USER_AGENT_BYTES).collect();
         Ok(Self { address, user_agent })
     }
@@ -107,12 +108,20 @@ async fn find_out(identity: &Identity, parts: &mut Parts, visitor: &Visitor) -> 
     Ok(())
 }
 
-async fn by_key(identity: &Identity, header: &str, visitor: &Visitor, now: Timestamp) -> Result<ApiKey, ApiError> {
+async fn by_key(
+    identity: &Identity,
+    header: &str,
+    visitor: &Visitor,
+    now: Timestamp,
+) -> Result<ApiKey, ApiError> {
     let scheme_and_key = header.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let hash = scheme_and_key.and_then(|(_, key)| key_hash(key.trim()));
     let found = match hash {
         Some(hash) => {
-            let read = identity.inner.store.read(move |conn| keys::by_hash(conn, &hash, now).map_err(IdentityError::from));
+            let read = identity
+                .inner
+                .store
+                .read(move |conn| keys::by_hash(conn, &hash, now).map_err(IdentityError::from));
             read.await?
         }
         None => None,
@@ -124,26 +133,39 @@ async fn by_key(identity: &Identity, header: &str, visitor: &Visitor, now: Times
             return Err(IdentityError::Throttled(wait).into());
         }
         identity.inner.signals.tell(Happening::ApiKeyRefused, "", Some(visitor.address), now);
-        return Err(ApiError::unauthorized("The API key is wrong, has ended or was withdrawn. Ask an owner for a new one."));
+        return Err(ApiError::unauthorized(
+            "The API key is wrong, has ended or was withdrawn. Ask an owner for a new one.",
+        ));
     };
     if key.last_used.is_none_or(|used| now.since(used) >= SEEN_INTERVAL) {
         let id = key.id.clone();
         let permit = identity.inner.gate.system("key-used", Action::ApiKeyRead, Resource::new("ApiKey", &id));
         let store = identity.inner.store.clone();
-        tokio::spawn(async move { store.write("noting a key's use", move |tx| keys::used(tx, permit, &id)).await });
+        tokio::spawn(async move {
+            store.write("noting a key's use", move |tx| keys::used(tx, permit, &id)).await
+        });
     }
     Ok(key)
 }
 
-async fn by_cookie(identity: &Identity, headers: &HeaderMap, now: Timestamp) -> Result<Option<Session>, ApiError> {
+async fn by_cookie(
+    identity: &Identity,
+    headers: &HeaderMap,
+    now: Timestamp,
+) -> Result<Option<Session>, ApiError> {
     let Some(hash) = cookie(headers).and_then(token_hash) else { return Ok(None) };
-    let read = identity.inner.store.read(move |conn| sessions::by_token(conn, &hash, now).map_err(IdentityError::from));
+    let read = identity
+        .inner
+        .store
+        .read(move |conn| sessions::by_token(conn, &hash, now).map_err(IdentityError::from));
     let Some(session) = read.await? else { return Ok(None) };
     if now.since(session.last_seen) >= SEEN_INTERVAL {
         let (id, user) = (session.id.clone(), session.user.clone());
         let permit = identity.inner.gate.system("session-seen", Action::SelfManage, people::resource(&user));
         let store = identity.inner.store.clone();
-        tokio::spawn(async move { store.write("noting a session's use", move |tx| sessions::seen(tx, permit, &id, &user)).await });
+        tokio::spawn(async move {
+            store.write("noting a session's use", move |tx| sessions::seen(tx, permit, &id, &user)).await
+        });
     }
     Ok(Some(session))
 }
@@ -165,7 +187,9 @@ fn cookie(headers: &HeaderMap) -> Option<&str> {
 /// Whether the browser says, where it says anything, that a page of this site sent the request.
 fn comes_from_here(parts: &Parts) -> bool {
     let text = |name: HeaderName| parts.headers.get(name).map(|value| value.to_str().unwrap_or("?"));
-    if text(HeaderName::from_static("sec-fetch-site")).is_some_and(|site| site != "same-origin" && site != "none") {
+    if text(HeaderName::from_static("sec-fetch-site"))
+        .is_some_and(|site| site != "same-origin" && site != "none")
+    {
         return false;
     }
     let Some(origin) = text(header::ORIGIN) else { return true };

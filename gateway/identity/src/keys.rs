@@ -67,7 +67,11 @@ fn row(row: &Row<'_>) -> rusqlite::Result<ApiKey> {
 }
 
 /// The key of this hash, when it has not ended.
-pub(crate) fn by_hash(conn: &Connection, key_hash: &[u8; 32], now: Timestamp) -> Result<Option<ApiKey>, StoreError> {
+pub(crate) fn by_hash(
+    conn: &Connection,
+    key_hash: &[u8; 32],
+    now: Timestamp,
+) -> Result<Option<ApiKey>, StoreError> {
     let found = conn
         .prepare_cached(&format!("{COLUMNS} WHERE key_hash = ?1"))
         .and_then(|mut statement| statement.query_row([key_hash], row).optional())
@@ -81,7 +85,11 @@ pub(crate) fn find(conn: &Connection, id: &str) -> Result<Option<ApiKey>, StoreE
 }
 
 /// A page of keys in order of their ids, and one more.
-pub(crate) fn list(conn: &Connection, after: Option<&str>, limit: usize) -> Result<Vec<ApiKey>, IdentityError> {
+pub(crate) fn list(
+    conn: &Connection,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<ApiKey>, IdentityError> {
     let mut statement = conn
         .prepare_cached(&format!("{COLUMNS} WHERE ?1 IS NULL OR id > ?1 ORDER BY id LIMIT ?2"))
         .doing("listing API keys")?;
@@ -100,8 +108,10 @@ pub fn create_api_key(tx: &Tx<'_>, permit: Permit, new: &NewApiKey) -> Result<Cr
     if new.expires_in_days == 0 || new.expires_in_days > API_KEY_DAYS {
         return Err(IdentityError::value("expires_in_days", format!("give 1 to {API_KEY_DAYS}")));
     }
-    let count: usize =
-        tx.sql().query_row("SELECT count(*) FROM api_key", [], |row| row.get(0)).doing("counting API keys")?;
+    let count: usize = tx
+        .sql()
+        .query_row("SELECT count(*) FROM api_key", [], |row| row.get(0))
+        .doing("counting API keys")?;
     if count >= API_KEYS {
         return Err(IdentityError::Full(count, "API keys"));
     }
@@ -123,7 +133,11 @@ pub fn create_api_key(tx: &Tx<'_>, permit: Permit, new: &NewApiKey) -> Result<Cr
             ],
         )
         .doing("making an API key")?;
-    tx.append(&actor, "api-key.created", json!({ "api_key": id, "name": name, "role": new.role, "expires": expires }))?;
+    tx.append(
+        &actor,
+        "api-key.created",
+        json!({ "api_key": id, "name": name, "role": new.role, "expires": expires }),
+    )?;
     let created_by = actor.label();
     Ok(CreatedApiKey {
         listed: ApiKey { id, name, role: new.role, created: now, created_by, expires, last_used: None },

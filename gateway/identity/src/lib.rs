@@ -187,7 +187,8 @@ pub fn active(conn: &Connection, now: Timestamp) -> Result<Active, StoreError> {
 /// # Errors
 /// [`StoreError`].
 pub fn is_session_live(conn: &Connection, session: &str, now: Timestamp) -> Result<bool, StoreError> {
-    Ok(sessions::find(conn, session)?.is_some_and(|session| now < session.expires && now < session.last_seen.after(SESSION_IDLE)))
+    Ok(sessions::find(conn, session)?
+        .is_some_and(|session| now < session.expires && now < session.last_seen.after(SESSION_IDLE)))
 }
 
 #[cfg(test)]

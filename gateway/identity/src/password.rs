@@ -40,13 +40,18 @@ impl Passwords {
     }
 
     /// Whether the password is the one of this hash; without a hash the same work for nothing.
-    pub(crate) async fn verify(&self, password: Secret, stored: Option<String>) -> Result<bool, IdentityError> {
+    pub(crate) async fn verify(
+        &self,
+        password: Secret,
+        stored: Option<String>,
+    ) -> Result<bool, IdentityError> {
         let decoy = Arc::clone(&self.decoy);
         self.work("checking a password", move || {
             let exists = stored.is_some();
             let stored = stored.unwrap_or_else(|| decoy.to_string());
-            let fits = PasswordHash::new(&stored)
-                .is_ok_and(|hash| Argon2::default().verify_password(password.expose().as_bytes(), &hash).is_ok());
+            let fits = PasswordHash::new(&stored).is_ok_and(|hash| {
+                Argon2::default().verify_password(password.expose().as_bytes(), &hash).is_ok()
+            });
             exists && fits
         })
         .await
@@ -77,7 +82,8 @@ fn hash_now(password: &str) -> Result<String, IdentityError> {
     let fault = |reason: String| IdentityError::System { doing: "hashing a password", reason };
     let params = Params::new(ARGON2_KIB, ARGON2_PASSES, 1, None).map_err(|error| fault(error.to_string()))?;
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-    let hash: PasswordHash = argon2.hash_password(password.as_bytes()).map_err(|error| fault(error.to_string()))?;
+    let hash: PasswordHash =
+        argon2.hash_password(password.as_bytes()).map_err(|error| fault(error.to_string()))?;
     Ok(hash.to_string())
 }
 
@@ -86,7 +92,9 @@ pub(crate) fn check(password: &Secret, login: &str) -> Result<(), IdentityError>
     let text = password.expose();
     let chars = text.chars().count();
     if chars < PASSWORD_CHARS || text.len() > PASSWORD_BYTES {
-        let why = format!("give {PASSWORD_CHARS} characters or more, at most {PASSWORD_BYTES} bytes; {chars} are here");
+        let why = format!(
+            "give {PASSWORD_CHARS} characters or more, at most {PASSWORD_BYTES} bytes; {chars} are here"
+        );
         return Err(IdentityError::value("password", why));
     }
     if text.to_lowercase().contains(login) && chars < login.chars().count() + PASSWORD_CHARS {
@@ -96,7 +104,10 @@ pub(crate) fn check(password: &Secret, login: &str) -> Result<(), IdentityError>
     distinct.sort_unstable();
     distinct.dedup();
     if distinct.len() < 5 {
-        return Err(IdentityError::value("password", "it repeats fewer than five characters; choose another"));
+        return Err(IdentityError::value(
+            "password",
+            "it repeats fewer than five characters; choose another",
+        ));
     }
     Ok(())
 }
@@ -135,7 +146,9 @@ mod tests {
 
     #[test]
     fn short_and_obvious_passwords_are_refused_with_what_would_be_right() {
-        for (password, what) in [("short", "10 characters or more"), ("elin-12345", "login"), ("aaaaaaaaaaaa", "repeats")] {
+        for (password, what) in
+            [("short", "10 characters or more"), ("elin-12345", "login"), ("aaaaaaaaaaaa", "repeats")]
+        {
             let error = check(&secret(password), "elin").expect_err(password).to_string();
             assert!(error.contains(what), "{error}");
         }

@@ -101,7 +101,8 @@ pub(crate) fn password(conn: &Connection, id: &str) -> Result<Option<String>, St
 }
 
 pub(crate) fn owners(conn: &Connection) -> Result<u64, StoreError> {
-    conn.query_row("SELECT count(*) FROM user WHERE role = 'owner'", [], |row| row.get(0)).doing("counting owners")
+    conn.query_row("SELECT count(*) FROM user WHERE role = 'owner'", [], |row| row.get(0))
+        .doing("counting owners")
 }
 
 /// The resource of one person.
@@ -117,8 +118,14 @@ pub(crate) fn create(tx: &Tx<'_>, permit: Permit, new: &NewUser) -> Result<User,
 }
 
 /// The row and its record; for [`create`] and the first owner.
-pub(crate) fn insert(tx: &Tx<'_>, actor: &Actor, new: &NewUser, record: &'static str) -> Result<User, IdentityError> {
-    let count: usize = tx.sql().query_row("SELECT count(*) FROM user", [], |row| row.get(0)).doing("counting people")?;
+pub(crate) fn insert(
+    tx: &Tx<'_>,
+    actor: &Actor,
+    new: &NewUser,
+    record: &'static str,
+) -> Result<User, IdentityError> {
+    let count: usize =
+        tx.sql().query_row("SELECT count(*) FROM user", [], |row| row.get(0)).doing("counting people")?;
     if count >= USERS {
         return Err(IdentityError::Full(count, "people"));
     }
@@ -138,12 +145,25 @@ pub(crate) fn insert(tx: &Tx<'_>, actor: &Actor, new: &NewUser, record: &'static
         )
         .doing("adding a person")?;
     tx.append(actor, record, json!({ "user": id, "login": new.login, "name": new.name, "role": new.role }))?;
-    Ok(User { id, login: new.login.clone(), name: new.name.clone(), role: new.role, created: now, last_seen: None })
+    Ok(User {
+        id,
+        login: new.login.clone(),
+        name: new.name.clone(),
+        role: new.role,
+        created: now,
+        last_seen: None,
+    })
 }
 
 /// Changes a person. The permit is for `user:edit` on that person, or for `self:manage` when no role changes. Ends the
 /// person's sessions when the password changes, but for the one that is kept.
-pub(crate) fn edit(tx: &Tx<'_>, permit: Permit, id: &str, edit: &Edit, keep: Option<&str>) -> Result<User, IdentityError> {
+pub(crate) fn edit(
+    tx: &Tx<'_>,
+    permit: Permit,
+    id: &str,
+    edit: &Edit,
+    keep: Option<&str>,
+) -> Result<User, IdentityError> {
     let own = permit.action() == Action::SelfManage && edit.role.is_none();
     let actor = tx.spend(permit, if own { Action::SelfManage } else { Action::UserEdit }, &resource(id))?;
     let before = find(tx.sql(), id)?.ok_or(IdentityError::NotFound("person with this id"))?;
@@ -185,7 +205,11 @@ pub(crate) fn delete(tx: &Tx<'_>, permit: Permit, id: &str) -> Result<(), Identi
     }
     tx.sql().execute("DELETE FROM session WHERE user_id = ?1", [id]).doing("ending sessions")?;
     tx.sql().execute("DELETE FROM user WHERE id = ?1", [id]).doing("removing a person")?;
-    tx.append(&actor, "user.deleted", json!({ "user": id, "login": user.login, "name": user.name, "role": user.role }))?;
+    tx.append(
+        &actor,
+        "user.deleted",
+        json!({ "user": id, "login": user.login, "name": user.name, "role": user.role }),
+    )?;
     Ok(())
 }
 
@@ -207,7 +231,8 @@ pub(crate) fn check_login(typed: &str) -> Result<String, IdentityError> {
     let login = typed.trim().to_lowercase();
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-@+".contains(c);
     if login.is_empty() || login.len() > LOGIN_BYTES || !login.chars().all(plain) {
-        let why = format!("give 1 to {LOGIN_BYTES} of the characters a-z, 0-9, dot, dash, underline, @ and +");
+        let why =
+            format!("give 1 to {LOGIN_BYTES} of the characters a-z, 0-9, dot, dash, underline, @ and +");
         return Err(IdentityError::value("login", why));
     }
     Ok(login)

@@ -87,7 +87,9 @@ pub(crate) fn setup_code() -> Result<Secret, IdentityError> {
 
 /// What people type as a code: spaces and dashes do not count, small letters do as large ones.
 pub(crate) fn normal_code(typed: &str) -> Secret {
-    Secret::new(typed.chars().filter(|c| !c.is_whitespace() && *c != '-').flat_map(char::to_uppercase).collect())
+    Secret::new(
+        typed.chars().filter(|c| !c.is_whitespace() && *c != '-').flat_map(char::to_uppercase).collect(),
+    )
 }
 
 /// The hash that is kept of a token, when it has the form of one.
@@ -121,8 +123,14 @@ mod tests {
         assert_ne!(one, two);
         assert!(token_hash(one.expose()).is_some());
         let key = api_key().expect("random");
-        assert!(key_hash(key.expose()).is_some() && token_hash(key.expose()).is_none() && key_hash(one.expose()).is_none());
-        for wrong in ["", "a", &"a".repeat(42), &"a".repeat(44), &format!("{}=", "a".repeat(42)), &"é".repeat(43)] {
+        assert!(
+            key_hash(key.expose()).is_some()
+                && token_hash(key.expose()).is_none()
+                && key_hash(one.expose()).is_none()
+        );
+        for wrong in
+            ["", "a", &"a".repeat(42), &"a".repeat(44), &format!("{}=", "a".repeat(42)), &"é".repeat(43)]
+        {
             assert_eq!(token_hash(wrong), None, "{wrong}");
         }
     }

@@ -49,7 +49,8 @@ pub(crate) struct NewSession {
     pub(crate) instead_of: Option<String>,
 }
 
-const COLUMNS: &str = "SELECT session.id, user_id, login, name, role, address, user_agent, session.created, last_seen, expires
+const COLUMNS: &str =
+    "SELECT session.id, user_id, login, name, role, address, user_agent, session.created, last_seen, expires
     FROM session JOIN user ON user.id = user_id";
 
 fn row(row: &Row<'_>) -> rusqlite::Result<Session> {
@@ -68,7 +69,11 @@ fn row(row: &Row<'_>) -> rusqlite::Result<Session> {
 }
 
 /// The live session of a token.
-pub(crate) fn by_token(conn: &Connection, token_hash: &[u8; 32], now: Timestamp) -> Result<Option<Session>, StoreError> {
+pub(crate) fn by_token(
+    conn: &Connection,
+    token_hash: &[u8; 32],
+    now: Timestamp,
+) -> Result<Option<Session>, StoreError> {
     let found = conn
         .prepare_cached(&format!("{COLUMNS} WHERE token_hash = ?1"))
         .and_then(|mut statement| statement.query_row([token_hash], row).optional())
@@ -81,7 +86,9 @@ fn is_live(session: &Session, now: Timestamp) -> bool {
 }
 
 pub(crate) fn find(conn: &Connection, id: &str) -> Result<Option<Session>, StoreError> {
-    conn.query_row(&format!("{COLUMNS} WHERE session.id = ?1"), [id], row).optional().doing("looking for a session")
+    conn.query_row(&format!("{COLUMNS} WHERE session.id = ?1"), [id], row)
+        .optional()
+        .doing("looking for a session")
 }
 
 /// A page of live sessions in order of their ids, and one more; of one person or of all.
@@ -98,8 +105,9 @@ pub(crate) fn list(
     );
     let mut statement = conn.prepare_cached(&sql).doing("listing sessions")?;
     let idle = now.before(SESSION_IDLE).micros();
-    let rows =
-        statement.query_map(params![of, after, now.micros(), idle, limit + 1], row).doing("listing sessions")?;
+    let rows = statement
+        .query_map(params![of, after, now.micros(), idle, limit + 1], row)
+        .doing("listing sessions")?;
     Ok(rows.collect::<Result<_, _>>().doing("listing sessions")?)
 }
 
@@ -122,7 +130,11 @@ pub(crate) fn begin(
         tx.sql().execute("DELETE FROM session WHERE id = ?1", [old]).doing("ending the session before")?;
     }
     let session = insert(tx, user, new)?;
-    tx.append(&actor, "session.started", json!({ "session": session.id, "login": user.login, "address": new.address }))?;
+    tx.append(
+        &actor,
+        "session.started",
+        json!({ "session": session.id, "login": user.login, "address": new.address }),
+    )?;
     Ok(session)
 }
 
@@ -181,7 +193,10 @@ pub(crate) fn end(tx: &Tx<'_>, permit: Permit, id: &str) -> Result<Session, Iden
 pub(crate) fn seen(tx: &Tx<'_>, permit: Permit, session: &str, user: &str) -> Result<(), IdentityError> {
     tx.spend(permit, Action::SelfManage, &people::resource(user))?;
     tx.sql()
-        .execute("UPDATE session SET last_seen = max(last_seen, ?2) WHERE id = ?1", params![session, tx.now().micros()])
+        .execute(
+            "UPDATE session SET last_seen = max(last_seen, ?2) WHERE id = ?1",
+            params![session, tx.now().micros()],
+        )
         .doing("noting that a session is in use")?;
     Ok(())
 }
@@ -198,7 +213,9 @@ pub(crate) fn prune(tx: &Tx<'_>, permit: Permit) -> Result<Vec<String>, Identity
         )
         .doing("removing old sessions")?;
     let rows = statement
-        .query_map(params![now.micros(), now.before(SESSION_IDLE).micros()], |row| row.get::<_, Option<String>>(0))
+        .query_map(params![now.micros(), now.before(SESSION_IDLE).micros()], |row| {
+            row.get::<_, Option<String>>(0)
+        })
         .doing("removing old sessions")?;
     let logins: Vec<Option<String>> = rows.collect::<Result<_, _>>().doing("removing old sessions")?;
     let logins: Vec<String> = logins.into_iter().flatten().collect();

@@ -63,13 +63,25 @@ pub(crate) fn finish(tx: &Tx<'_>, permit: Permit, settings: &SiteSettings) -> Re
             params![settings.site_name, settings.time_zone, tx.now().micros()],
         )
         .doing("finishing the set-up")?;
-    tx.append(&actor, "setup.finished", json!({ "site_name": settings.site_name, "time_zone": settings.time_zone }))?;
+    tx.append(
+        &actor,
+        "setup.finished",
+        json!({ "site_name": settings.site_name, "time_zone": settings.time_zone }),
+    )?;
     Ok(())
 }
 
 /// A time zone as it is kept. Whether the browser's and the box's lists know it is for those who use it.
 pub(crate) fn check_time_zone(typed: &str) -> Result<String, IdentityError> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_+-/".contains(c);
-    let fits = !typed.is_empty() && typed.len() <= 64 && typed.chars().all(plain) && !typed.starts_with('/') && !typed.ends_with('/');
-    if fits { Ok(typed.to_owned()) } else { Err(IdentityError::value("time_zone", "give an IANA name such as Europe/Oslo or UTC")) }
+    let fits = !typed.is_empty()
+        && typed.len() <= 64
+        && typed.chars().all(plain)
+        && !typed.starts_with('/')
+        && !typed.ends_with('/');
+    if fits {
+        Ok(typed.to_owned())
+    } else {
+        Err(IdentityError::value("time_zone", "give an IANA name such as Europe/Oslo or UTC"))
+    }
 }

@@ -82,7 +82,8 @@ impl Signals {
         }
         let mut fields = vec![("action".into(), happening.as_str().into()), ("login".into(), login.into())];
         fields.extend(address.map(|address| ("address".into(), address.to_string().as_str().into())));
-        let event = Event { source: LogSource::own("identity"), asset: None, time: now, received: now, fields };
+        let event =
+            Event { source: LogSource::own("identity"), asset: None, time: now, received: now, fields };
         if self.events.try_send(event).is_err() && self.dropped.fetch_add(1, Ordering::Relaxed) == 0 {
             tracing::warn!("the rules are behind: events of sign-ins are dropped and counted");
         }
@@ -94,7 +95,8 @@ impl Signals {
         let durations = figures.durations.entry((method.to_owned(), endpoint.to_owned())).or_default();
         let seconds = took.as_secs_f64();
         durations.sum += seconds;
-        let bucket = DURATION_BUCKETS.iter().position(|bound| seconds <= *bound).unwrap_or(DURATION_BUCKETS.len());
+        let bucket =
+            DURATION_BUCKETS.iter().position(|bound| seconds <= *bound).unwrap_or(DURATION_BUCKETS.len());
         if let Some(count) = durations.buckets.get_mut(bucket) {
             *count += 1;
         }

@@ -12,8 +12,8 @@ use std::time::Duration;
 use sitewarden_core::Monotonic;
 
 use crate::limits::{
-    ADDRESS_BURST, ADDRESS_REFILL, KNOWN_PAIRS, LOGIN_BURST, LOGIN_REFILL, PAIR_BURST, PAIR_REFILL, SETUP_BURST,
-    SETUP_REFILL, THROTTLED,
+    ADDRESS_BURST, ADDRESS_REFILL, KNOWN_PAIRS, LOGIN_BURST, LOGIN_REFILL, PAIR_BURST, PAIR_REFILL,
+    SETUP_BURST, SETUP_REFILL, THROTTLED,
 };
 
 /// An address as far as one sender commands it: IPv6 senders have a whole /64.
@@ -182,7 +182,11 @@ mod tests {
     #[test]
     fn one_address_cannot_try_many_logins_and_a_v6_network_is_one_address() {
         let throttle = Throttle::default();
-        let tries = |prefix: &str| (0..100).filter(|n| throttle.login(ip(&format!("{prefix}{n}")), &format!("user{n}"), at(0)).is_ok()).count();
+        let tries = |prefix: &str| {
+            (0..100)
+                .filter(|n| throttle.login(ip(&format!("{prefix}{n}")), &format!("user{n}"), at(0)).is_ok())
+                .count()
+        };
         assert_eq!(tries("2001:db8::"), ADDRESS_BURST as usize);
         assert_eq!(tries("2001:db8:0:1::"), ADDRESS_BURST as usize);
     }
@@ -191,7 +195,9 @@ mod tests {
     fn a_botnet_does_not_lock_the_owner_out_of_the_usual_place() {
         let throttle = Throttle::default();
         throttle.signed_in(ip("192.0.2.1"), "elin");
-        let passed = (0..200_u32).filter(|n| throttle.login(IpAddr::from(n.to_be_bytes()), "elin", at(0)).is_ok()).count();
+        let passed = (0..200_u32)
+            .filter(|n| throttle.login(IpAddr::from(n.to_be_bytes()), "elin", at(0)).is_ok())
+            .count();
         assert_eq!(passed, LOGIN_BURST as usize);
         throttle.login(ip("192.0.2.1"), "elin", at(0)).expect("the owner's desk");
     }
@@ -199,7 +205,9 @@ mod tests {
     #[test]
     fn memory_is_bounded_and_newcomers_share_one_budget_when_it_is_full() {
         let throttle = Throttle::default();
-        let passed = (0..20_000_u32).filter(|n| throttle.login(IpAddr::from(n.to_be_bytes()), &format!("u{n}"), at(0)).is_ok()).count();
+        let passed = (0..20_000_u32)
+            .filter(|n| throttle.login(IpAddr::from(n.to_be_bytes()), &format!("u{n}"), at(0)).is_ok())
+            .count();
         assert!(throttle.0.lock().expect("no panic").full_at.len() <= THROTTLED);
         assert!(passed <= THROTTLED / 3 + ADDRESS_BURST as usize, "{passed}");
         throttle.login(ip("192.0.2.9"), "late", at(3_600)).expect("old ones are forgotten");
@@ -208,7 +216,8 @@ mod tests {
     #[test]
     fn the_setup_code_has_one_budget_for_the_whole_world() {
         let throttle = Throttle::default();
-        let passed = (0..100_u32).filter(|n| throttle.setup(IpAddr::from(n.to_be_bytes()), at(0)).is_ok()).count();
+        let passed =
+            (0..100_u32).filter(|n| throttle.setup(IpAddr::from(n.to_be_bytes()), at(0)).is_ok()).count();
         assert_eq!(passed, SETUP_BURST as usize);
     }
 }

@@ -70,7 +70,8 @@ pub(crate) fn device(id: &str, now: Timestamp) -> Result<CertificateParams, PkiE
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     let uri = format!("{DEVICE_URN}{}", escape(id));
-    let uri = uri.as_str().try_into().map_err(|source| PkiError::Crypto { doing: "naming the device", source })?;
+    let uri =
+        uri.as_str().try_into().map_err(|source| PkiError::Crypto { doing: "naming the device", source })?;
     params.subject_alt_names.push(SanType::URI(uri));
     params.is_ca = IsCa::ExplicitNoCa;
     Ok(params)
@@ -126,9 +127,10 @@ fn name(common: &str) -> DistinguishedName {
 /// 16 random bytes; the first keeps the number positive and not shortened (RFC 5280 §4.1.2.2).
 fn serial() -> Result<SerialNumber, PkiError> {
     let mut bytes = [0_u8; 16];
-    SystemRandom::new()
-        .fill(&mut bytes)
-        .map_err(|_| PkiError::System { doing: "taking random bytes", reason: "the system gave none".to_owned() })?;
+    SystemRandom::new().fill(&mut bytes).map_err(|_| PkiError::System {
+        doing: "taking random bytes",
+        reason: "the system gave none".to_owned(),
+    })?;
     if let Some(first) = bytes.first_mut() {
         *first = (*first & 0x7f) | 0x40;
     }

@@ -27,13 +27,18 @@ impl Fingerprint {
     /// 64 hexadecimal digits.
     #[must_use]
     pub fn hex(&self) -> String {
-        self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]).filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
+        self.0
+            .iter()
+            .flat_map(|byte| [byte >> 4, byte & 15])
+            .filter_map(|digit| char::from_digit(digit.into(), 16))
+            .collect()
     }
 
     /// The first eight bytes, one word each, with a space between.
     #[must_use]
     pub fn words(&self) -> String {
-        let words: Vec<&str> = self.0.iter().take(8).filter_map(|byte| WORDS.get(usize::from(*byte)).copied()).collect();
+        let words: Vec<&str> =
+            self.0.iter().take(8).filter_map(|byte| WORDS.get(usize::from(*byte)).copied()).collect();
         words.join(" ")
     }
 }
@@ -55,6 +60,10 @@ mod tests {
         let mut sorted = WORDS;
         sorted.sort_unstable();
         assert!(sorted.windows(2).all(|pair| pair[0] != pair[1]));
-        assert!(WORDS.iter().all(|word| (3..=8).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_lowercase())));
+        assert!(
+            WORDS
+                .iter()
+                .all(|word| (3..=8).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_lowercase()))
+        );
     }
 }

@@ -54,7 +54,11 @@ impl Config {
             .map(|name| PkiError::Name { name: name.clone() }.to_string())
             .collect();
         if self.names.len() > SERVER_NAMES - 4 {
-            problems.push(format!("{} names for one certificate; at most {} are allowed", self.names.len(), SERVER_NAMES - 4));
+            problems.push(format!(
+                "{} names for one certificate; at most {} are allowed",
+                self.names.len(),
+                SERVER_NAMES - 4
+            ));
         }
         problems
     }
@@ -87,7 +91,10 @@ pub struct Pki {
 
 impl std::fmt::Debug for Pki {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pki").field("ca", &self.fingerprint().hex()).field("names", &self.names).finish_non_exhaustive()
+        f.debug_struct("Pki")
+            .field("ca", &self.fingerprint().hex())
+            .field("names", &self.names)
+            .finish_non_exhaustive()
     }
 }
 
@@ -211,7 +218,10 @@ impl Pki {
         let certificate = certificates::device(device, now)?
             .signed_by(&key, &self.issuer)
             .map_err(|source| PkiError::Crypto { doing: "signing the device's certificate", source })?;
-        let damaged = || PkiError::System { doing: "reading the new certificate", reason: "it does not parse".to_owned() };
+        let damaged = || PkiError::System {
+            doing: "reading the new certificate",
+            reason: "it does not parse".to_owned(),
+        };
         let (_, parsed) = X509Certificate::from_der(certificate.der()).map_err(|_| damaged())?;
         Ok(Signed {
             fingerprint: Fingerprint::of(certificate.der()),
@@ -234,11 +244,16 @@ pub fn device_id(certificate: &[u8]) -> Option<String> {
 }
 
 fn ca(paths: &Paths, now: Timestamp) -> Result<(String, KeyPair), PkiError> {
-    let half = |missing: &Path, present: &Path| PkiError::HalfGone { missing: missing.to_owned(), present: present.to_owned() };
+    let half = |missing: &Path, present: &Path| PkiError::HalfGone {
+        missing: missing.to_owned(),
+        present: present.to_owned(),
+    };
     match (file::read(&paths.ca)?, file::read_secret(&paths.ca_key)?) {
         (Some(pem), Some(key)) => {
-            let key = KeyPair::from_pem(&key)
-                .map_err(|_| PkiError::Damaged { path: paths.ca_key.clone(), what: "a private key in PEM" })?;
+            let key = KeyPair::from_pem(&key).map_err(|_| PkiError::Damaged {
+                path: paths.ca_key.clone(),
+                what: "a private key in PEM",
+            })?;
             let fits = CertificateDer::from_pem_slice(pem.as_bytes()).is_ok_and(|der| is_key_of(&der, &key));
             if !fits {
                 return Err(PkiError::Mismatch { certificate: paths.ca.clone(), key: paths.ca_key.clone() });
@@ -276,15 +291,23 @@ fn existing_server(
     let (Some(pem), Some(key)) = (file::read(&paths.server)?, file::read_secret(&paths.server_key)?) else {
         return Ok(None);
     };
-    let (Ok(der), Ok(key)) = (CertificateDer::from_pem_slice(pem.as_bytes()), PrivateKeyDer::from_pem_slice(key.as_bytes())) else {
+    let (Ok(der), Ok(key)) =
+        (CertificateDer::from_pem_slice(pem.as_bytes()), PrivateKeyDer::from_pem_slice(key.as_bytes()))
+    else {
         return Ok(None);
     };
-    let (Ok((_, parsed)), Ok((_, issuer))) = (X509Certificate::from_der(&der), X509Certificate::from_der(ca)) else {
+    let (Ok((_, parsed)), Ok((_, issuer))) = (X509Certificate::from_der(&der), X509Certificate::from_der(ca))
+    else {
         return Ok(None);
     };
     let validity = validity_of(&parsed);
-    let is_good = parsed.verify_signature(Some(issuer.public_key())).is_ok() && !validity.is_due(now) && names_of(&parsed) == names;
-    Ok(is_good.then(|| tls::certified(vec![der.clone()], &key).ok()).flatten().map(|certified| (validity, certified)))
+    let is_good = parsed.verify_signature(Some(issuer.public_key())).is_ok()
+        && !validity.is_due(now)
+        && names_of(&parsed) == names;
+    Ok(is_good
+        .then(|| tls::certified(vec![der.clone()], &key).ok())
+        .flatten()
+        .map(|certified| (validity, certified)))
 }
 
 fn new_server(
@@ -298,8 +321,10 @@ fn new_server(
         .signed_by(&key, issuer)
         .map_err(|source| PkiError::Crypto { doing: "signing the box's certificate", source })?;
     let der = certificate.der().clone();
-    let broken = || PkiError::System { doing: "reading the new certificate", reason: "it does not parse".to_owned() };
-    let validity = X509Certificate::from_der(&der).map(|(_, parsed)| validity_of(&parsed)).map_err(|_| broken())?;
+    let broken =
+        || PkiError::System { doing: "reading the new certificate", reason: "it does not parse".to_owned() };
+    let validity =
+        X509Certificate::from_der(&der).map(|(_, parsed)| validity_of(&parsed)).map_err(|_| broken())?;
     let private = PrivateKeyDer::try_from(key.serialize_der()).map_err(|_| broken())?;
     let certified = tls::certified(vec![der], &private)?;
     file::write(&paths.server_key, Zeroizing::new(key.serialize_pem()).as_bytes(), file::SECRET)?;
@@ -332,9 +357,12 @@ fn names_of(certificate: &X509Certificate<'_>) -> Vec<String> {
 /// Loopback, the host's own name where it can stand in a certificate, and what is configured; each once.
 fn server_names(configured: &[String]) -> Vec<String> {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_lowercase();
-    let host = Some(host).filter(|host| certificates::server(std::slice::from_ref(host), Timestamp::default()).is_ok());
+    let host = Some(host)
+        .filter(|host| certificates::server(std::slice::from_ref(host), Timestamp::default()).is_ok());
     let fixed = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
-    let configured = configured.iter().map(|name| name.parse::<IpAddr>().map_or_else(|_| name.to_lowercase(), |address| address.to_string()));
+    let configured = configured.iter().map(|name| {
+        name.parse::<IpAddr>().map_or_else(|_| name.to_lowercase(), |address| address.to_string())
+    });
     let mut names: Vec<String> = Vec::new();
     for name in fixed.into_iter().chain(host).chain(configured) {
         if !names.contains(&name) {

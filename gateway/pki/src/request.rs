@@ -23,20 +23,27 @@ pub(crate) fn proven_key(pem: &str) -> Result<SubjectPublicKeyInfo, PkiError> {
     }
     let der = CertificateSigningRequestDer::from_pem_slice(pem.as_bytes())
         .map_err(|_| refuse("it is not PEM: it begins with -----BEGIN CERTIFICATE REQUEST-----"))?;
-    let (rest, request) =
-        X509CertificationRequest::from_der(&der).map_err(|_| refuse("its contents are not a PKCS #10 request"))?;
+    let (rest, request) = X509CertificationRequest::from_der(&der)
+        .map_err(|_| refuse("its contents are not a PKCS #10 request"))?;
     if !rest.is_empty() {
         return Err(refuse("bytes follow the request"));
     }
     let info = &request.certification_request_info.subject_pki;
     match info.parsed() {
-        Ok(PublicKey::RSA(key)) if key.key_size() < RSA_BITS => return Err(refuse("its RSA key is shorter than 2048 bits")),
+        Ok(PublicKey::RSA(key)) if key.key_size() < RSA_BITS => {
+            return Err(refuse("its RSA key is shorter than 2048 bits"));
+        }
         Ok(PublicKey::RSA(_) | PublicKey::EC(_) | PublicKey::Unknown(_)) => {}
-        _ => return Err(refuse("its key is of a kind that is not supported: use ECDSA P-256 or P-384, Ed25519 or RSA")),
+        _ => {
+            return Err(refuse(
+                "its key is of a kind that is not supported: use ECDSA P-256 or P-384, Ed25519 or RSA",
+            ));
+        }
     }
-    request
-        .verify_signature()
-        .map_err(|_| refuse("its signature does not fit its key, so the sender did not show that it holds the key"))?;
-    SubjectPublicKeyInfo::from_der(info.raw)
-        .map_err(|_| refuse("its key is of a kind that is not supported: use ECDSA P-256 or P-384, Ed25519 or RSA"))
+    request.verify_signature().map_err(|_| {
+        refuse("its signature does not fit its key, so the sender did not show that it holds the key")
+    })?;
+    SubjectPublicKeyInfo::from_der(info.raw).map_err(|_| {
+        refuse("its key is of a kind that is not supported: use ECDSA P-256 or P-384, Ed25519 or RSA")
+    })
 }

@@ -8,7 +8,8 @@ use super::*;
 const NOW: Timestamp = Timestamp::from_seconds(1_795_514_400);
 
 fn open(dir: &Path) -> Pki {
-    build(&Config { names: vec!["gateway.example".to_owned(), "192.0.2.7".to_owned()] }, dir, NOW).expect("a PKI")
+    build(&Config { names: vec!["gateway.example".to_owned(), "192.0.2.7".to_owned()] }, dir, NOW)
+        .expect("a PKI")
 }
 
 /// OpenSSL's command, or a skip by name; on CI a failure.
@@ -23,7 +24,8 @@ fn openssl() -> Option<&'static str> {
 
 fn run(dir: &Path, arguments: &[&str]) -> (bool, String) {
     let output = Command::new("openssl").current_dir(dir).args(arguments).output().expect("openssl runs");
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let text =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     (output.status.success(), text)
 }
 
@@ -37,11 +39,20 @@ fn the_ca_stays_the_same_over_restarts_and_its_key_is_for_the_owner_alone() {
     let first = open(dir.path()).fingerprint();
     let server = std::fs::read(dir.path().join("server.pem")).expect("read");
     assert_eq!(open(dir.path()).fingerprint(), first);
-    assert_eq!(std::fs::read(dir.path().join("server.pem")).expect("read"), server, "not renewed without need");
-    let mode = |path: &str| std::fs::metadata(dir.path().join(path)).expect("there").permissions().mode() & 0o777;
-    assert_eq!((mode("keys"), mode("keys/ca.key"), mode("keys/server.key"), mode("ca.pem")), (0o700, 0o600, 0o600, 0o644));
+    assert_eq!(
+        std::fs::read(dir.path().join("server.pem")).expect("read"),
+        server,
+        "not renewed without need"
+    );
+    let mode =
+        |path: &str| std::fs::metadata(dir.path().join(path)).expect("there").permissions().mode() & 0o777;
+    assert_eq!(
+        (mode("keys"), mode("keys/ca.key"), mode("keys/server.key"), mode("ca.pem")),
+        (0o700, 0o600, 0o600, 0o644)
+    );
 
-    std::fs::set_permissions(dir.path().join("keys/ca.key"), std::fs::Permissions::from_mode(0o644)).expect("set");
+    std::fs::set_permissions(dir.path().join("keys/ca.key"), std::fs::Permissions::from_mode(0o644))
+        .expect("set");
     open(dir.path());
     assert_eq!(mode("keys/ca.key"), 0o600);
 }
@@ -103,11 +114,32 @@ fn openssl_verifies_the_box_and_reads_its_names() {
     let Some(_) = openssl() else { return };
     let dir = tempfile::tempdir().expect("a folder");
     open(dir.path());
-    let (ok, text) = run(dir.path(), &["verify", "-attime", "1795514400", "-x509_strict", "-purpose", "sslserver", "-verify_hostname", "gateway.example", "-CAfile", "ca.pem", "server.pem"]);
+    let (ok, text) = run(
+        dir.path(),
+        &[
+            "verify",
+            "-attime",
+            "1795514400",
+            "-x509_strict",
+            "-purpose",
+            "sslserver",
+            "-verify_hostname",
+            "gateway.example",
+            "-CAfile",
+            "ca.pem",
+            "server.pem",
+        ],
+    );
     assert!(ok, "{text}");
-    let (ok, text) = run(dir.path(), &["verify", "-attime", "1795514400", "-verify_ip", "192.0.2.7", "-CAfile", "ca.pem", "server.pem"]);
+    let (ok, text) = run(
+        dir.path(),
+        &["verify", "-attime", "1795514400", "-verify_ip", "192.0.2.7", "-CAfile", "ca.pem", "server.pem"],
+    );
     assert!(ok, "{text}");
-    let (ok, text) = run(dir.path(), &["verify", "-attime", "1795514400", "-purpose", "sslclient", "-CAfile", "ca.pem", "server.pem"]);
+    let (ok, text) = run(
+        dir.path(),
+        &["verify", "-attime", "1795514400", "-purpose", "sslclient", "-CAfile", "ca.pem", "server.pem"],
+    );
     assert!(!ok, "the box's certificate is no client's: {text}");
     let (_, text) = run(dir.path(), &["x509", "-in", "ca.pem", "-noout", "-text"]);
     assert!(text.contains("CA:TRUE, pathlen:0") && text.contains("prime256v1"), "{text}");
@@ -118,8 +150,28 @@ fn openssl_requests_are_signed_for_client_use_under_the_name_that_we_chose() {
     let Some(_) = openssl() else { return };
     let dir = tempfile::tempdir().expect("a folder");
     let pki = open(dir.path());
-    for key in [&["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"][..], &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-384"], &["-newkey", "rsa:2048"]] {
-        let mut arguments = vec!["req", "-new", "-nodes", "-keyout", "d.key", "-out", "d.csr", "-subj", "/CN=boss", "-addext", "basicConstraints=CA:TRUE", "-addext", "subjectAltName=DNS:localhost", "-addext", "extendedKeyUsage=serverAuth"];
+    for key in [
+        &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"][..],
+        &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-384"],
+        &["-newkey", "rsa:2048"],
+    ] {
+        let mut arguments = vec![
+            "req",
+            "-new",
+            "-nodes",
+            "-keyout",
+            "d.key",
+            "-out",
+            "d.csr",
+            "-subj",
+            "/CN=boss",
+            "-addext",
+            "basicConstraints=CA:TRUE",
+            "-addext",
+            "subjectAltName=DNS:localhost",
+            "-addext",
+            "extendedKeyUsage=serverAuth",
+        ];
         arguments.extend(key);
         let (ok, text) = run(dir.path(), &arguments);
         assert!(ok, "{text}");
@@ -128,9 +180,25 @@ fn openssl_requests_are_signed_for_client_use_under_the_name_that_we_chose() {
         let signed = pki.sign_device(&request, "mqtt:thermo-1", NOW).expect("signed");
 
         std::fs::write(dir.path().join("d.pem"), &signed.certificate_pem).expect("written");
-        let (ok, text) = run(dir.path(), &["verify", "-attime", "1795514400", "-x509_strict", "-purpose", "sslclient", "-CAfile", "ca.pem", "d.pem"]);
+        let (ok, text) = run(
+            dir.path(),
+            &[
+                "verify",
+                "-attime",
+                "1795514400",
+                "-x509_strict",
+                "-purpose",
+                "sslclient",
+                "-CAfile",
+                "ca.pem",
+                "d.pem",
+            ],
+        );
         assert!(ok, "{text}");
-        let (ok, _) = run(dir.path(), &["verify", "-attime", "1795514400", "-purpose", "sslserver", "-CAfile", "ca.pem", "d.pem"]);
+        let (ok, _) = run(
+            dir.path(),
+            &["verify", "-attime", "1795514400", "-purpose", "sslserver", "-CAfile", "ca.pem", "d.pem"],
+        );
         assert!(!ok, "a device is no server");
         let (_, text) = run(dir.path(), &["x509", "-in", "d.pem", "-noout", "-text"]);
         assert!(text.contains("CN = mqtt:thermo-1") || text.contains("CN=mqtt:thermo-1"), "{text}");
@@ -191,7 +259,8 @@ fn pem(der: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::from("-----BEGIN CERTIFICATE REQUEST-----\n");
     for chunk in der.chunks(3) {
-        let number = chunk.iter().chain([&0; 3]).take(3).fold(0_usize, |sum, byte| sum << 8 | usize::from(*byte));
+        let number =
+            chunk.iter().chain([&0; 3]).take(3).fold(0_usize, |sum, byte| sum << 8 | usize::from(*byte));
         for place in 0..4 {
             let digit = DIGITS[number >> (18 - 6 * place) & 63];
             text.push(if place <= chunk.len() { char::from(digit) } else { '=' });
@@ -222,14 +291,18 @@ fn shake(server: Arc<ServerConfig>, client: rustls::ClientConfig) -> Result<Opti
 fn client(pki: &Pki, identity: Option<(CertificateDer<'static>, &KeyPair)>) -> rustls::ClientConfig {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(pki.ca.clone()).expect("a root");
-    let builder = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_root_certificates(roots);
+    let builder =
+        rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots);
     match identity {
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => builder
-            .with_client_auth_cert(vec![certificate], PrivateKeyDer::try_from(key.serialize_der()).expect("a key"))
+            .with_client_auth_cert(
+                vec![certificate],
+                PrivateKeyDer::try_from(key.serialize_der()).expect("a key"),
+            )
             .expect("an identity"),
     }
 }
@@ -237,7 +310,10 @@ fn client(pki: &Pki, identity: Option<(CertificateDer<'static>, &KeyPair)>) -> r
 #[test]
 fn mqtts_takes_our_devices_and_nobody_and_refuses_strangers() {
     let (dir, elsewhere) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
-    let now = Timestamp::from_seconds(i64::try_from(std::time::SystemTime::UNIX_EPOCH.elapsed().expect("after 1970").as_secs()).expect("in range"));
+    let now = Timestamp::from_seconds(
+        i64::try_from(std::time::SystemTime::UNIX_EPOCH.elapsed().expect("after 1970").as_secs())
+            .expect("in range"),
+    );
     let config = Config { names: vec!["gateway.example".to_owned()] };
     let pki = build(&config, dir.path(), now).expect("a PKI");
     let other = build(&config, elsewhere.path(), now).expect("a PKI");

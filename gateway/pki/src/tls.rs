@@ -38,9 +38,12 @@ pub(crate) fn certified(
     chain: Vec<CertificateDer<'static>>,
     key: &PrivateKeyDer<'_>,
 ) -> Result<CertifiedKey, PkiError> {
-    let key = ring::sign::any_ecdsa_type(key).map_err(|source| PkiError::Tls { doing: "reading the box's key", source })?;
+    let key = ring::sign::any_ecdsa_type(key)
+        .map_err(|source| PkiError::Tls { doing: "reading the box's key", source })?;
     let certified = CertifiedKey::new(chain, key);
-    certified.keys_match().map_err(|source| PkiError::Tls { doing: "comparing the box's key and certificate", source })?;
+    certified
+        .keys_match()
+        .map_err(|source| PkiError::Tls { doing: "comparing the box's key and certificate", source })?;
     Ok(certified)
 }
 
@@ -52,13 +55,20 @@ pub(crate) fn https(resolver: Arc<Resolver>) -> Result<Arc<ServerConfig>, PkiErr
 }
 
 /// For MQTT: a client certificate is optional, and verified when there is one.
-pub(crate) fn mqtts(resolver: Arc<Resolver>, ca: &CertificateDer<'static>) -> Result<Arc<ServerConfig>, PkiError> {
+pub(crate) fn mqtts(
+    resolver: Arc<Resolver>,
+    ca: &CertificateDer<'static>,
+) -> Result<Arc<ServerConfig>, PkiError> {
     let mut roots = RootCertStore::empty();
     roots.add(ca.clone()).map_err(|source| PkiError::Tls { doing: "taking the site CA as root", source })?;
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::new(ring::default_provider()))
-        .allow_unauthenticated()
-        .build()
-        .map_err(|error| PkiError::System { doing: "making the verifier of client certificates", reason: error.to_string() })?;
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::new(ring::default_provider()))
+            .allow_unauthenticated()
+            .build()
+            .map_err(|error| PkiError::System {
+                doing: "making the verifier of client certificates",
+                reason: error.to_string(),
+            })?;
     Ok(Arc::new(builder()?.with_client_cert_verifier(verifier).with_cert_resolver(resolver)))
 }
 

@@ -137,10 +137,17 @@ impl Inner {
     }
 }
 
-fn request(loaded: &Loaded, principal: &Principal, action: Action, resource: &Resource) -> Option<(Request, Entities)> {
+fn request(
+    loaded: &Loaded,
+    principal: &Principal,
+    action: Action,
+    resource: &Resource,
+) -> Option<(Request, Entities)> {
     let principal = principal_entity(principal)?;
     let resource_uid = uid(resource.kind(), resource.id())?;
-    let request = Request::new(principal.uid(), action_uid(action)?, resource_uid.clone(), Context::empty(), None).ok()?;
+    let request =
+        Request::new(principal.uid(), action_uid(action)?, resource_uid.clone(), Context::empty(), None)
+            .ok()?;
     let mut entities = vec![loaded.action(action)?.clone()];
     // A key that acts on itself is one entity, with what is known about it as the asker.
     if principal.uid() != resource_uid {

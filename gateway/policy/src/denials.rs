@@ -40,7 +40,14 @@ type Key = (i64, Arc<str>, Action);
 pub(crate) struct Denials(Mutex<BTreeMap<Key, Denial>>);
 
 impl Denials {
-    pub(crate) fn note(&self, now: Timestamp, principal: String, action: Action, resource: &Resource, policies: &[Arc<str>]) {
+    pub(crate) fn note(
+        &self,
+        now: Timestamp,
+        principal: String,
+        action: Action,
+        resource: &Resource,
+        policies: &[Arc<str>],
+    ) {
         self.add(Denial {
             principal: principal.into(),
             action,
@@ -76,7 +83,8 @@ impl Denials {
         let minute = now.micros().div_euclid(MINUTE);
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // A clock that went back must not keep later minutes waiting for ever.
-        let (taken, kept) = std::mem::take(&mut *waiting).into_iter().partition(|((of, _, _), _)| all || *of != minute);
+        let (taken, kept) =
+            std::mem::take(&mut *waiting).into_iter().partition(|((of, _, _), _)| all || *of != minute);
         *waiting = kept;
         let taken: BTreeMap<Key, Denial> = taken;
         taken.into_values().collect()

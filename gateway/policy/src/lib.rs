@@ -177,7 +177,13 @@ impl Policies {
     ///
     /// # Errors
     /// [`WriteError`]; then the refusals wait for the next call.
-    pub async fn flush_denials(&self, store: &Store, gate: &Gate, now: Timestamp, all: bool) -> Result<Vec<Denial>, WriteError<StoreError>> {
+    pub async fn flush_denials(
+        &self,
+        store: &Store,
+        gate: &Gate,
+        now: Timestamp,
+        all: bool,
+    ) -> Result<Vec<Denial>, WriteError<StoreError>> {
         let denials = self.take_denials(now, all);
         if denials.is_empty() {
             return Ok(denials);
@@ -199,7 +205,12 @@ impl Policies {
     ///
     /// # Errors
     /// [`PolicyError`] for a set with a mistake, or when the store refuses.
-    pub async fn reload(&self, store: &Store, permit: Permit, always_record: bool) -> Result<Reloaded, WriteError<PolicyError>> {
+    pub async fn reload(
+        &self,
+        store: &Store,
+        permit: Permit,
+        always_record: bool,
+    ) -> Result<Reloaded, WriteError<PolicyError>> {
         const WHAT: &str = "loading policies";
         let dir = self.inner.dir.clone();
         let loaded = tokio::task::spawn_blocking(move || load(dir.as_ref()))
@@ -211,8 +222,10 @@ impl Policies {
         let unchanged = digest.is_some() && digest == in_force;
         let repeated = told.is_some() && told == self.error();
         if always_record || !(unchanged || repeated) {
-            let files: Vec<String> =
-                loaded.as_ref().map(|loaded| loaded.files.iter().map(|file| file.name.clone()).collect()).unwrap_or_default();
+            let files: Vec<String> = loaded
+                .as_ref()
+                .map(|loaded| loaded.files.iter().map(|file| file.name.clone()).collect())
+                .unwrap_or_default();
             let (kind, body) = told.as_ref().map_or_else(
                 || ("policy.reloaded", json!({ "files": files, "sha256": digest, "changed": !unchanged })),
                 |error| ("policy.refused", json!({ "error": error })),

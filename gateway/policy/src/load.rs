@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use cedar_policy::{
-    ActionConstraint, Effect, Entity, EntityUid, Policy, PolicyId, PolicySet, PrincipalConstraint, RequestEnv,
-    ResourceConstraint, Schema, SchemaFragment, ValidationMode, Validator,
+    ActionConstraint, Effect, Entity, EntityUid, Policy, PolicyId, PolicySet, PrincipalConstraint,
+    RequestEnv, ResourceConstraint, Schema, SchemaFragment, ValidationMode, Validator,
 };
 use sitewarden_core::Action;
 
@@ -55,21 +55,34 @@ impl Loaded {
         }
         check_unique(&shown)?;
         check_spaces(files, &policies, &spaces)?;
-        let action_entities = schema.action_entities().map_err(|error| wrong(&files.schema.name, &files.schema.text, &error))?;
+        let action_entities = schema
+            .action_entities()
+            .map_err(|error| wrong(&files.schema.name, &files.schema.text, &error))?;
         let actions = Action::ALL
             .iter()
             .filter_map(|action| Some((*action, action_entities.get(&action_uid(*action)?)?.clone())))
             .collect();
-        let is_in = |action: &EntityUid, group: &EntityUid| action == group || action_entities.is_ancestor_of(group, action);
+        let is_in = |action: &EntityUid, group: &EntityUid| {
+            action == group || action_entities.is_ancestor_of(group, action)
+        };
         let slices = slice(&schema, &policies, is_in);
         for file in [&files.schema, &files.spaces] {
-            shown.push(LoadedFile { name: file.name.clone(), source: file.text.clone(), policies: Vec::new() });
+            shown.push(LoadedFile {
+                name: file.name.clone(),
+                source: file.text.clone(),
+                policies: Vec::new(),
+            });
         }
         Ok(Self { files: shown, spaces, digest: files.digest(), slices, actions })
     }
 
     /// The policies that can apply to such a request; `None` when the schema knows no such request.
-    pub(crate) fn slice(&self, principal: &'static str, action: Action, resource: &str) -> Option<&Arc<PolicySet>> {
+    pub(crate) fn slice(
+        &self,
+        principal: &'static str,
+        action: Action,
+        resource: &str,
+    ) -> Option<&Arc<PolicySet>> {
         let resource = RESOURCES.into_iter().find(|kind| *kind == resource)?;
         self.slices.get(&(principal, action, resource))
     }
@@ -89,7 +102,10 @@ fn parse_schema(file: &File) -> Result<Schema, PolicyError> {
 /// Parses one file and gives each policy its `@id`, or file name and number where it has none.
 fn parse_policies(file: &File, before: usize) -> Result<Vec<Policy>, PolicyError> {
     let set: PolicySet = file.text.parse().map_err(|errors: cedar_policy::ParseErrors| {
-        errors.iter().next().map_or_else(|| wrong(&file.name, &file.text, &errors), |first| wrong(&file.name, &file.text, first))
+        errors.iter().next().map_or_else(
+            || wrong(&file.name, &file.text, &errors),
+            |first| wrong(&file.name, &file.text, first),
+        )
     })?;
     if let Some(template) = set.templates().next() {
         let hint = "name the principal and the resource, or use `is` and `when`".to_owned();
@@ -98,7 +114,12 @@ fn parse_policies(file: &File, before: usize) -> Result<Vec<Policy>, PolicyError
     }
     let found = before + set.policies().count();
     if found > POLICIES {
-        return Err(PolicyError::TooMuch { file: file.name.clone(), what: "policies", found: found as u64, most: POLICIES as u64 });
+        return Err(PolicyError::TooMuch {
+            file: file.name.clone(),
+            what: "policies",
+            found: found as u64,
+            most: POLICIES as u64,
+        });
     }
     // Cedar numbers them policy0, policy1 and so on in the order of the text.
     let mut numbered: Vec<(usize, &Policy)> =
@@ -122,7 +143,12 @@ fn number_of(policy: &Policy) -> usize {
 
 fn duplicate(file: &str, text: &str, id: &str) -> PolicyError {
     let quoted = format!("@id(\"{id}\")");
-    let line = text.lines().enumerate().filter(|(_, line)| line.contains(&quoted)).last().map_or(1, |(number, _)| number + 1);
+    let line = text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| line.contains(&quoted))
+        .last()
+        .map_or(1, |(number, _)| number + 1);
     PolicyError::Wrong {
         file: file.to_owned(),
         line,
@@ -144,12 +170,16 @@ fn check_unique(files: &[LoadedFile]) -> Result<(), PolicyError> {
 }
 
 fn validate(validator: &Validator, file: &File, policies: &[Policy]) -> Result<(), PolicyError> {
-    let set = PolicySet::from_policies(policies.iter().cloned()).map_err(|error| wrong(&file.name, &file.text, &error))?;
+    let set = PolicySet::from_policies(policies.iter().cloned())
+        .map_err(|error| wrong(&file.name, &file.text, &error))?;
     let result = validator.validate(&set, ValidationMode::default());
-    let first = result.validation_errors().map(|error| wrong(&file.name, &file.text, error)).min_by_key(|error| match error {
-        PolicyError::Wrong { line, .. } => *line,
-        _ => 0,
-    });
+    let first =
+        result.validation_errors().map(|error| wrong(&file.name, &file.text, error)).min_by_key(|error| {
+            match error {
+                PolicyError::Wrong { line, .. } => *line,
+                _ => 0,
+            }
+        });
     first.map_or(Ok(()), Err)
 }
 
@@ -158,7 +188,8 @@ fn check_spaces(files: &Files, policies: &[Policy], spaces: &Spaces) -> Result<(
     for policy in policies {
         for named in policy.entity_literals() {
             let id = named.id().unescaped();
-            if named.type_name().to_string() != "TopicSpace" || spaces.names().any(|name| name.as_ref() == id) {
+            if named.type_name().to_string() != "TopicSpace" || spaces.names().any(|name| name.as_ref() == id)
+            {
                 continue;
             }
             let quoted = format!("TopicSpace::\"{id}\"");
@@ -198,7 +229,11 @@ fn slice(
                     continue;
                 }
                 let members: Vec<usize> = (0..policies.len())
-                    .filter(|index| policies.get(*index).is_some_and(|policy| can_apply(policy, principal, &uid, resource, &is_in)))
+                    .filter(|index| {
+                        policies
+                            .get(*index)
+                            .is_some_and(|policy| can_apply(policy, principal, &uid, resource, &is_in))
+                    })
                     .collect();
                 let set = shared.entry(members).or_insert_with_key(|members| {
                     let chosen = members.iter().filter_map(|index| policies.get(*index)).cloned();
@@ -238,5 +273,7 @@ fn can_apply(
 
 /// Whether a set has a policy that forbids.
 pub(crate) fn has_forbid(set: &PolicySet, ids: &[Arc<str>]) -> bool {
-    set.policies().any(|policy| policy.effect() == Effect::Forbid && ids.iter().any(|id| policy.id().to_string() == **id))
+    set.policies().any(|policy| {
+        policy.effect() == Effect::Forbid && ids.iter().any(|id| policy.id().to_string() == **id)
+    })
 }

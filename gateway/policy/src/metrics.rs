@@ -51,7 +51,8 @@ impl Metrics {
         figures.cache_misses += 1;
         let seconds = duration.as_secs_f64();
         figures.duration_sum += seconds;
-        let bucket = DURATION_BUCKETS.iter().position(|bound| seconds <= *bound).unwrap_or(DURATION_BUCKETS.len());
+        let bucket =
+            DURATION_BUCKETS.iter().position(|bound| seconds <= *bound).unwrap_or(DURATION_BUCKETS.len());
         if let Some(count) = figures.duration_buckets.get_mut(bucket) {
             *count += 1;
         }

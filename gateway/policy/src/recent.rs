@@ -34,7 +34,14 @@ pub struct Explained {
 pub(crate) struct Recent(Mutex<VecDeque<Explained>>);
 
 impl Recent {
-    pub(crate) fn note(&self, now: Timestamp, principal: &Principal, action: Action, resource: &Resource, decision: &Decision) {
+    pub(crate) fn note(
+        &self,
+        now: Timestamp,
+        principal: &Principal,
+        action: Action,
+        resource: &Resource,
+        decision: &Decision,
+    ) {
         let principal = principal.label();
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let same = entries.iter().rposition(|entry| {

@@ -26,7 +26,11 @@ pub struct Deps {
 
 /// All routes of policy, under `/api/v1`.
 pub fn routes(deps: Deps) -> OpenApiRouter {
-    OpenApiRouter::new().routes(routes!(read)).routes(routes!(reload)).routes(routes!(decisions)).with_state(deps)
+    OpenApiRouter::new()
+        .routes(routes!(read))
+        .routes(routes!(reload))
+        .routes(routes!(decisions))
+        .with_state(deps)
 }
 
 /// One file of the set in force.

@@ -39,7 +39,11 @@ impl Spaces {
             most: most as u64,
         };
         let document: Document = toml::from_str(&file.text).map_err(|error: toml::de::Error| {
-            wrong(error.span().map_or(0, |span| span.start), error.message().to_owned(), "[spaces] and lines such as own = [\"devices/{client}/#\"]")
+            wrong(
+                error.span().map_or(0, |span| span.start),
+                error.message().to_owned(),
+                "[spaces] and lines such as own = [\"devices/{client}/#\"]",
+            )
         })?;
         if document.spaces.len() > TOPIC_SPACES {
             return Err(too_much("topic spaces", document.spaces.len(), TOPIC_SPACES));
@@ -53,7 +57,11 @@ impl Spaces {
             let mut valid = Vec::with_capacity(filters.len());
             for filter in filters {
                 if let Err((message, hint)) = check_filter(filter.get_ref()) {
-                    return Err(wrong(filter.span().start, format!("filter {:?} of space {name}: {message}", filter.get_ref()), hint));
+                    return Err(wrong(
+                        filter.span().start,
+                        format!("filter {:?} of space {name}: {message}", filter.get_ref()),
+                        hint,
+                    ));
                 }
                 valid.push(filter.into_inner());
             }
@@ -127,7 +135,8 @@ mod tests {
 
     #[test]
     fn placeholders_are_filled_in_and_hostile_names_get_nothing() {
-        let spaces = parse("[spaces]\nown = [\"devices/{client}/#\", \"asset/{device}\", \"all\"]").expect("valid");
+        let spaces =
+            parse("[spaces]\nown = [\"devices/{client}/#\", \"asset/{device}\", \"all\"]").expect("valid");
         assert_eq!(spaces.filters("own", "t1", "mqtt:t1"), ["devices/t1/#", "asset/mqtt:t1", "all"]);
         for hostile in ["", "a/b", "+", "#", "a#", "$SYS", "{device}", "a\u{0}"] {
             assert_eq!(spaces.filters("own", hostile, hostile), ["all"], "{hostile:?}");
@@ -148,7 +157,10 @@ mod tests {
         ];
         for (text, line, what) in cases {
             let told = parse(text).expect_err(text).to_string();
-            assert!(told.starts_with(&format!("topic-spaces.toml:{line}: ")) && told.contains(what), "{told}");
+            assert!(
+                told.starts_with(&format!("topic-spaces.toml:{line}: ")) && told.contains(what),
+                "{told}"
+            );
         }
     }
 }

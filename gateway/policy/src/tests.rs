@@ -42,7 +42,9 @@ fn allows(policies: &Policies, principal: &Principal, action: Action, resource: 
 /// A resource that the action is asked for on, as the routes do.
 fn resource_of(action: Action) -> Resource {
     match action.as_str().split(':').next() {
-        Some("finding") if action != Action::FindingRead && action != Action::FindingRaise => Resource::new("Finding", "9"),
+        Some("finding") if action != Action::FindingRead && action != Action::FindingRaise => {
+            Resource::new("Finding", "9")
+        }
         Some("self") => Resource::new("User", "elin"),
         Some("mqtt") if action != Action::MqttConnect => Resource::new("TopicSpace", "own"),
         _ => Resource::site(),
@@ -52,9 +54,13 @@ fn resource_of(action: Action) -> Resource {
 #[test]
 fn the_schema_knows_exactly_the_actions_of_the_program() {
     let schema: cedar_policy::Schema = Files::shipped().schema.text.parse().expect("the shipped schema");
-    let groups: BTreeSet<String> = schema.action_groups().map(|uid| uid.id().unescaped().to_owned()).collect();
-    let of_schema: BTreeSet<String> =
-        schema.actions().map(|uid| uid.id().unescaped().to_owned()).filter(|id| !groups.contains(id)).collect();
+    let groups: BTreeSet<String> =
+        schema.action_groups().map(|uid| uid.id().unescaped().to_owned()).collect();
+    let of_schema: BTreeSet<String> = schema
+        .actions()
+        .map(|uid| uid.id().unescaped().to_owned())
+        .filter(|id| !groups.contains(id))
+        .collect();
     let of_program: BTreeSet<String> = Action::ALL.iter().map(|action| action.as_str().to_owned()).collect();
     assert_eq!(of_schema, of_program);
 }
@@ -62,15 +68,31 @@ fn the_schema_knows_exactly_the_actions_of_the_program() {
 #[test]
 fn each_role_may_exactly_what_the_table_says() {
     use Action as A;
-    let reads = [A::OverviewRead, A::DeviceRead, A::TelemetryRead, A::FindingRead, A::RuleRead, A::SystemRead];
+    let reads =
+        [A::OverviewRead, A::DeviceRead, A::TelemetryRead, A::FindingRead, A::RuleRead, A::SystemRead];
     let enrols = [A::DeviceEdit, A::DeviceEnrol];
     let operates = [
-        A::DeviceApprove, A::DeviceQuarantine, A::FindingAcknowledge, A::FindingClose, A::FindingReopen,
-        A::RuleReload, A::PolicyRead, A::UserRead, A::AuditRead,
+        A::DeviceApprove,
+        A::DeviceQuarantine,
+        A::FindingAcknowledge,
+        A::FindingClose,
+        A::FindingReopen,
+        A::RuleReload,
+        A::PolicyRead,
+        A::UserRead,
+        A::AuditRead,
     ];
     let administers = [
-        A::PolicyReload, A::UserCreate, A::UserEdit, A::UserDelete, A::SessionRead, A::SessionRevoke,
-        A::ApiKeyRead, A::ApiKeyCreate, A::ApiKeyRevoke, A::SetupRun,
+        A::PolicyReload,
+        A::UserCreate,
+        A::UserEdit,
+        A::UserDelete,
+        A::SessionRead,
+        A::SessionRevoke,
+        A::ApiKeyRead,
+        A::ApiKeyCreate,
+        A::ApiKeyRevoke,
+        A::SetupRun,
     ];
     let table: [(Role, Vec<&[Action]>); 4] = [
         (Role::Viewer, vec![&reads]),
@@ -86,8 +108,16 @@ fn each_role_may_exactly_what_the_table_says() {
                 let expected = groups.iter().any(|group| group.contains(action));
                 let resource = resource_of(*action);
                 let own = *action == Action::SelfManage;
-                assert_eq!(allows(&policies, &person(*role), *action, &resource), expected || own, "{role:?} {action}");
-                assert_eq!(allows(&policies, &key(*role), *action, &resource), expected, "key {role:?} {action}");
+                assert_eq!(
+                    allows(&policies, &person(*role), *action, &resource),
+                    expected || own,
+                    "{role:?} {action}"
+                );
+                assert_eq!(
+                    allows(&policies, &key(*role), *action, &resource),
+                    expected,
+                    "key {role:?} {action}"
+                );
             }
         }
         for action in Action::ALL {
@@ -108,7 +138,10 @@ fn lab_dir() -> PathBuf {
 fn nobody_manages_the_sign_in_of_another() {
     let policies = shipped();
     for role in [Role::Viewer, Role::Technician, Role::Operator, Role::Owner] {
-        assert!(!allows(&policies, &person(role), Action::SelfManage, &Resource::new("User", "jonas")), "{role:?}");
+        assert!(
+            !allows(&policies, &person(role), Action::SelfManage, &Resource::new("User", "jonas")),
+            "{role:?}"
+        );
     }
 }
 
@@ -124,7 +157,10 @@ fn single_resources_are_decided_like_the_site_and_unknown_kinds_are_refused() {
         (Action::PolicyRead, "Policy"),
     ] {
         assert!(allows(&policies, &person(Role::Owner), action, &Resource::new(kind, "x")), "{action}");
-        assert!(!allows(&policies, &person(Role::Viewer), action, &Resource::new(kind, "x")) || action == Action::RuleRead);
+        assert!(
+            !allows(&policies, &person(Role::Viewer), action, &Resource::new(kind, "x"))
+                || action == Action::RuleRead
+        );
     }
     assert!(!allows(&policies, &person(Role::Owner), Action::DeviceApprove, &Resource::new("Finding", "9")));
     assert!(!allows(&policies, &person(Role::Owner), Action::DeviceApprove, &Resource::new("Nonsense", "9")));
@@ -196,10 +232,21 @@ fn a_mistake_is_told_with_file_line_and_what_would_be_right() {
     let cases = [
         (format!("{good}permit (principal, action, resource"), "b.cedar:3: "),
         (format!("{good}permit (principal is Persn, action, resource);"), "b.cedar:3: "),
-        (format!("{good}permit (principal is Person, action == Action::\"device:red\", resource);"), "b.cedar:3: "),
-        (format!("{good}\npermit (principal is Person, action, resource) when {{ principal.rol == \"owner\" }};"), "b.cedar:4: "),
+        (
+            format!("{good}permit (principal is Person, action == Action::\"device:red\", resource);"),
+            "b.cedar:3: ",
+        ),
+        (
+            format!(
+                "{good}\npermit (principal is Person, action, resource) when {{ principal.rol == \"owner\" }};"
+            ),
+            "b.cedar:4: ",
+        ),
         (format!("{good}{good}"), "b.cedar:3: the id \"a\" is used twice"),
-        (format!("{good}permit (principal is Device, action, resource == TopicSpace::\"onw\");"), "b.cedar:3: there is no topic space \"onw\" (topic-spaces.toml has: commands"),
+        (
+            format!("{good}permit (principal is Device, action, resource == TopicSpace::\"onw\");"),
+            "b.cedar:3: there is no topic space \"onw\" (topic-spaces.toml has: commands",
+        ),
         ("permit (principal == ?principal, action, resource);".to_owned(), "b.cedar:1: "),
     ];
     for (text, told) in cases {
@@ -207,22 +254,36 @@ fn a_mistake_is_told_with_file_line_and_what_would_be_right() {
         let error = Policies::check(Some(&dir.path().to_owned())).expect_err(&text).to_string();
         assert!(error.starts_with(told), "{error}");
     }
-    let typo = folder(&[("b.cedar", "permit (principal is Person, action, resource) when { principal.rol == \"owner\" };")]);
+    let typo = folder(&[(
+        "b.cedar",
+        "permit (principal is Person, action, resource) when { principal.rol == \"owner\" };",
+    )]);
     let error = Policies::check(Some(&typo.path().to_owned())).expect_err("no such attribute").to_string();
     assert!(error.contains("role"), "names the right one: {error}");
     let two = folder(&[("a.cedar", good), ("b.cedar", good)]);
-    assert!(Policies::check(Some(&two.path().to_owned())).expect_err("twice").to_string().starts_with("b.cedar:1: the id"));
+    assert!(
+        Policies::check(Some(&two.path().to_owned()))
+            .expect_err("twice")
+            .to_string()
+            .starts_with("b.cedar:1: the id")
+    );
 }
 
 #[test]
 fn a_space_that_is_forbidden_is_taken_out_of_a_wider_one() {
     let dir = folder(&[
-        ("p.cedar", "permit (principal, action, resource); @id(\"no\") forbid (principal, action == Action::\"mqtt:publish\", resource == TopicSpace::\"secret\");"),
+        (
+            "p.cedar",
+            "permit (principal, action, resource); @id(\"no\") forbid (principal, action == Action::\"mqtt:publish\", resource == TopicSpace::\"secret\");",
+        ),
         ("topic-spaces.toml", "[spaces]\nall = [\"#\"]\nsecret = [\"site/secret/#\"]"),
     ]);
     let policies = Policies::open(Some(dir.path().to_owned()), clock());
     let grants = policies.grants(&device(Trust::Trusted), "t1");
-    assert_eq!((grants.publish, grants.deny_publish), (vec!["#".to_owned()], vec!["site/secret/#".to_owned()]));
+    assert_eq!(
+        (grants.publish, grants.deny_publish),
+        (vec!["#".to_owned()], vec!["site/secret/#".to_owned()])
+    );
     assert_eq!(grants.deny_subscribe, Vec::<String>::new());
 }
 
@@ -233,20 +294,30 @@ fn open_store() -> TestStore {
 #[tokio::test]
 async fn a_reload_swaps_the_set_records_it_and_a_bad_one_leaves_the_last_good_in_force() {
     let test = open_store();
-    let dir = folder(&[("p.cedar", "@id(\"first\")\npermit (principal is Person, action == Action::\"device:read\", resource);")]);
+    let dir = folder(&[(
+        "p.cedar",
+        "@id(\"first\")\npermit (principal is Person, action == Action::\"device:read\", resource);",
+    )]);
     let policies = Policies::open(Some(dir.path().to_owned()), clock());
     let gate = Gate::new(policies.decider());
     let permit = || gate.console(Action::PolicyReload, Resource::site());
     let may = || allows(&policies, &person(Role::Viewer), Action::DeviceRead, &Resource::site());
     assert!(may());
 
-    assert_eq!(policies.reload(&test.store, permit(), false).await.expect("nothing to do"), Reloaded::Unchanged);
+    assert_eq!(
+        policies.reload(&test.store, permit(), false).await.expect("nothing to do"),
+        Reloaded::Unchanged
+    );
     std::fs::write(dir.path().join("p.cedar"), "permit (nonsense").expect("written");
     let refused = policies.reload(&test.store, permit(), false).await.expect_err("a mistake");
-    assert!(matches!(refused, WriteError::Failed { source: PolicyError::Wrong { line: 1, .. }, .. }), "{refused:?}");
+    assert!(
+        matches!(refused, WriteError::Failed { source: PolicyError::Wrong { line: 1, .. }, .. }),
+        "{refused:?}"
+    );
     assert!(may() && policies.error().is_some_and(|error| error.starts_with("p.cedar:1: ")));
     policies.reload(&test.store, permit(), false).await.expect_err("the same mistake");
-    std::fs::write(dir.path().join("p.cedar"), "permit (principal is Device, action, resource);").expect("written");
+    std::fs::write(dir.path().join("p.cedar"), "permit (principal is Device, action, resource);")
+        .expect("written");
     let reloaded = policies.reload(&test.store, permit(), false).await.expect("a good set");
 
     assert_eq!(reloaded, Reloaded::Changed(PolicyEpoch(2)));
@@ -258,7 +329,7 @@ async fn a_reload_swaps_the_set_records_it_and_a_bad_one_leaves_the_last_good_in
 
 async fn kinds(test: &TestStore) -> Vec<String> {
     match test.store.read(|conn| site_log::read(conn, 0, 100)).await.expect("read") {
-        site_log::ReadLog::Records(records) => records.into_iter().map(|record| record.kind).collect(),
+        site_log::Page::Records(records) => records.into_iter().map(|record| record.kind).collect(),
         reset => panic!("{reset:?}"),
     }
 }
@@ -279,7 +350,8 @@ async fn refusals_are_one_record_per_principal_action_and_minute() {
     let denials = policies.flush_denials(&test.store, &gate, later, false).await.expect("written");
 
     assert!(early.is_empty(), "the minute is not over");
-    let counts: Vec<(&str, u64)> = denials.iter().map(|denial| (denial.principal.as_ref(), denial.count)).collect();
+    let counts: Vec<(&str, u64)> =
+        denials.iter().map(|denial| (denial.principal.as_ref(), denial.count)).collect();
     assert_eq!(counts, [("api-key:key-1", 1), ("person:elin", 500)]);
     assert_eq!(kinds(&test).await, ["policy.denied", "policy.denied"]);
     assert!(denials.iter().all(|denial| denial.event().fields.contains(&("action".into(), "denied".into()))));
@@ -308,7 +380,10 @@ fn evaluations_hits_and_misses_are_counted_by_policy() {
     allows(&policies, &person(Role::Viewer), Action::UserCreate, &Resource::site());
     let figures = policies.figures();
     let of = |name: &str| figures.get(name).cloned().expect(name);
-    assert_eq!((of("viewer-reads").allowed, of("viewer-reads").cache_hits, of("viewer-reads").cache_misses), (3, 2, 1));
+    assert_eq!(
+        (of("viewer-reads").allowed, of("viewer-reads").cache_hits, of("viewer-reads").cache_misses),
+        (3, 2, 1)
+    );
     assert_eq!((of("none").denied, of("none").allowed), (1, 0));
     assert_eq!(of("none").duration_buckets.iter().sum::<u64>(), 1);
 }
@@ -368,10 +443,16 @@ proptest! {
 
 async fn ask(deps: &Deps, role: Option<Role>, method: &str, path: &str) -> (u16, serde_json::Value) {
     let app = axum::Router::from(routes(deps.clone()));
-    let mut request = axum::extract::Request::builder().method(method).uri(path).body(Body::empty()).expect("a request");
+    let mut request =
+        axum::extract::Request::builder().method(method).uri(path).body(Body::empty()).expect("a request");
     if let Some(role) = role {
         let address = std::net::Ipv4Addr::LOCALHOST.into();
-        request.extensions_mut().insert(Caller { principal: person(role), session: None, address, login: None });
+        request.extensions_mut().insert(Caller {
+            principal: person(role),
+            session: None,
+            address,
+            login: None,
+        });
     }
     let response = app.oneshot(request).await.expect("infallible");
     let status = response.status().as_u16();
@@ -395,8 +476,15 @@ async fn routes_show_the_set_reload_it_and_explain_decisions() {
     assert_eq!(body["files"][0]["policies"][0], "owner");
     assert_eq!(kinds(&test).await, ["policy.reloaded"]);
     let (status, body) = ask(&deps, Some(Role::Operator), "GET", "/policies/decisions?limit=1").await;
-    assert_eq!((status, &body["items"][0]["action"], &body["items"][0]["allow"]), (200, &"policy:reload".into(), &true.into()));
+    assert_eq!(
+        (status, &body["items"][0]["action"], &body["items"][0]["allow"]),
+        (200, &"policy:reload".into(), &true.into())
+    );
     let next = body["next"].as_str().expect("a second page").to_owned();
-    let (_, body) = ask(&deps, Some(Role::Operator), "GET", &format!("/policies/decisions?limit=1&cursor={next}")).await;
-    assert_eq!((&body["items"][0]["principal"], &body["items"][0]["allow"]), (&"person:elin".into(), &false.into()));
+    let (_, body) =
+        ask(&deps, Some(Role::Operator), "GET", &format!("/policies/decisions?limit=1&cursor={next}")).await;
+    assert_eq!(
+        (&body["items"][0]["principal"], &body["items"][0]["allow"]),
+        (&"person:elin".into(), &false.into())
+    );
 }

@@ -45,7 +45,9 @@ pub(crate) fn principal_entity(principal: &Principal) -> Option<Entity> {
         Principal::Person { id, role } | Principal::ApiKey { id, role } => {
             (id.as_ref(), vec![("id", id.as_ref()), ("role", role.as_str())])
         }
-        Principal::Device { id, trust } => (id.as_ref(), vec![("id", id.as_ref()), ("trust", trust.as_str())]),
+        Principal::Device { id, trust } => {
+            (id.as_ref(), vec![("id", id.as_ref()), ("trust", trust.as_str())])
+        }
         Principal::System { reason } => (*reason, vec![("reason", *reason)]),
         Principal::Anonymous => ("anonymous", Vec::new()),
         Principal::Console => ("console", Vec::new()),

@@ -97,7 +97,8 @@ pub(super) async fn create(
 ) -> Result<(StatusCode, Json<CreatedApiKeyView>), ApiError> {
     let permit = caller.permit(&identity.inner.gate, Action::ApiKeyCreate, Resource::site())?;
     let new = NewApiKey { name: body.name, role: body.role.into(), expires_in_days: body.expires_in_days };
-    let made = identity.inner.store.write("making an API key", move |tx| create_api_key(tx, permit, &new)).await?;
+    let made =
+        identity.inner.store.write("making an API key", move |tx| create_api_key(tx, permit, &new)).await?;
     let view = CreatedApiKeyView { key: made.key.expose().to_owned(), listed: made.listed.into() };
     Ok((StatusCode::CREATED, Json(view)))
 }

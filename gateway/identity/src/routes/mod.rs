@@ -38,7 +38,8 @@ pub(crate) fn all(identity: &Identity) -> OpenApiRouter {
 
 async fn count(State(identity): State<Identity>, request: Request, next: Next) -> Response {
     let method = request.method().clone();
-    let endpoint = request.extensions().get::<MatchedPath>().map_or_else(String::new, |path| path.as_str().to_owned());
+    let endpoint =
+        request.extensions().get::<MatchedPath>().map_or_else(String::new, |path| path.as_str().to_owned());
     let start = Instant::now();
     let response = next.run(request).await;
     identity.inner.signals.count(method.as_str(), &endpoint, response.status().as_u16(), start.elapsed());

@@ -12,8 +12,8 @@ use utoipa::ToSchema;
 use super::view::{RoleName, UserView};
 use crate::Identity;
 use crate::error::IdentityError;
-use crate::people::{self, Edit, NewUser, check_login, check_name};
 use crate::password;
+use crate::people::{self, Edit, NewUser, check_login, check_name};
 use crate::secret::Secret;
 
 const LIST: &str = "users";
@@ -64,7 +64,8 @@ pub(super) async fn create(
     password::check(&body.password, &login)?;
     let password = identity.inner.passwords.hash(body.password).await?;
     let new = NewUser { login, name, role: body.role.into(), password };
-    let user = identity.inner.store.write("adding a person", move |tx| people::create(tx, permit, &new)).await?;
+    let user =
+        identity.inner.store.write("adding a person", move |tx| people::create(tx, permit, &new)).await?;
     (identity.inner.entities_changed)();
     Ok((StatusCode::CREATED, Json(user.into())))
 }
@@ -97,7 +98,11 @@ pub(super) async fn edit(
     let action = if own && body.role.is_none() { Action::SelfManage } else { Action::UserEdit };
     let permit = caller.permit(&identity.inner.gate, action, people::resource(&id))?;
     let wanted = id.clone();
-    let found = identity.inner.store.read(move |conn| people::find(conn, &wanted).map_err(IdentityError::from)).await?;
+    let found = identity
+        .inner
+        .store
+        .read(move |conn| people::find(conn, &wanted).map_err(IdentityError::from))
+        .await?;
     let user = found.ok_or(IdentityError::NotFound("person with this id"))?;
     let password = match body.password {
         None => None,

@@ -43,7 +43,9 @@ pub(super) async fn read(
     if let Some(Extension(SignedIn(session))) = session {
         return Ok(Json(SessionView::from(&*session)).into_response());
     }
-    let Some(Extension(ByKey(key))) = key else { return Err(ApiError::unauthorized("Nobody is signed in. Sign in.")) };
+    let Some(Extension(ByKey(key))) = key else {
+        return Err(ApiError::unauthorized("Nobody is signed in. Sign in."));
+    };
     let user = UserView {
         id: key.id.clone(),
         login: format!("api-key:{}", key.id),
@@ -73,8 +75,10 @@ pub(super) async fn sign_in(
     let permit = identity.inner.gate.permit(&principal, Action::SelfManage, people::resource(&user.id))?;
     let instead_of = before.map(|Extension(SignedIn(session))| session.id.clone());
     let (token, new) = new_session(&visitor, instead_of)?;
-    let begun =
-        identity.inner.store.write("beginning a session", move |tx| sessions::begin(tx, permit, &user, &password, &new));
+    let begun = identity
+        .inner
+        .store
+        .write("beginning a session", move |tx| sessions::begin(tx, permit, &user, &password, &new));
     let session = begun.await?;
     identity.inner.throttle.signed_in(visitor.address, &login);
     identity.inner.signals.tell(Happening::LoginSucceeded, &login, Some(visitor.address), now.wall);
@@ -94,7 +98,11 @@ async fn check(
         IdentityError::Throttled(wait)
     })?;
     let wanted = login.to_owned();
-    let found = identity.inner.store.read(move |conn| people::by_login(conn, &wanted).map_err(IdentityError::from)).await?;
+    let found = identity
+        .inner
+        .store
+        .read(move |conn| people::by_login(conn, &wanted).map_err(IdentityError::from))
+        .await?;
     let stored = found.as_ref().map(|(_, hash)| hash.clone());
     let right = match identity.inner.passwords.verify(password, stored).await {
         Ok(right) => right,
@@ -125,9 +133,15 @@ pub(super) async fn sign_out(
 ) -> Result<Response, ApiError> {
     let Some(Extension(SignedIn(session))) = session else { return Ok(signed_out()) };
     let principal = Principal::Person { id: session.user.as_str().into(), role: session.role };
-    let permit = identity.inner.gate.permit(&principal, Action::SelfManage, people::resource(&session.user))?;
+    let permit =
+        identity.inner.gate.permit(&principal, Action::SelfManage, people::resource(&session.user))?;
     let id = session.id.clone();
     identity.inner.store.write("ending a session", move |tx| sessions::end(tx, permit, &id)).await?;
-    identity.inner.signals.tell(Happening::SessionEnded, &session.login, Some(visitor.address), identity.now().wall);
+    identity.inner.signals.tell(
+        Happening::SessionEnded,
+        &session.login,
+        Some(visitor.address),
+        identity.now().wall,
+    );
     Ok(signed_out())
 }

@@ -9,9 +9,9 @@ use utoipa::ToSchema;
 
 use crate::Identity;
 use crate::error::IdentityError;
+use crate::people;
 use crate::sessions::{self, Session};
 use crate::signals::Happening;
-use crate::people;
 
 const LIST: &str = "sessions";
 
@@ -61,7 +61,11 @@ pub(super) async fn list(
         (Err(refused), _) => return Err(refused),
     };
     let (limit, after, now) = (page.limit()?, page.after::<String>(LIST)?, identity.now().wall);
-    let rows = identity.inner.store.read(move |conn| sessions::list(conn, of.as_deref(), after.as_deref(), limit, now)).await?;
+    let rows = identity
+        .inner
+        .store
+        .read(move |conn| sessions::list(conn, of.as_deref(), after.as_deref(), limit, now))
+        .await?;
     let view = |session: Session| SessionRow {
         current: caller.session.as_deref() == Some(&session.id),
         id: session.id,
@@ -88,7 +92,11 @@ pub(super) async fn end(
 ) -> Result<StatusCode, ApiError> {
     let gate = &identity.inner.gate;
     let wanted = id.clone();
-    let found = identity.inner.store.read(move |conn| sessions::find(conn, &wanted).map_err(IdentityError::from)).await?;
+    let found = identity
+        .inner
+        .store
+        .read(move |conn| sessions::find(conn, &wanted).map_err(IdentityError::from))
+        .await?;
     let own = found.as_ref().is_some_and(
         |session| matches!(&caller.principal, Principal::Person { id, .. } if **id == *session.user),
     );
@@ -96,7 +104,8 @@ pub(super) async fn end(
         Some(session) if own => caller.permit(gate, Action::SelfManage, people::resource(&session.user))?,
         _ => caller.permit(gate, Action::SessionRevoke, Resource::new("Session", &id))?,
     };
-    let ended = identity.inner.store.write("ending a session", move |tx| sessions::end(tx, permit, &id)).await?;
+    let ended =
+        identity.inner.store.write("ending a session", move |tx| sessions::end(tx, permit, &id)).await?;
     let now = identity.now().wall;
     identity.inner.signals.tell(Happening::SessionEnded, &ended.login, Some(caller.address), now);
     Ok(StatusCode::NO_CONTENT)

@@ -39,7 +39,8 @@ pub(super) struct SetupView {
 #[utoipa::path(get, path = "/setup", tag = "identity", operation_id = "read_setup", security(()),
     responses((status = 200, body = SetupView), Problem))]
 pub(super) async fn read(State(identity): State<Identity>) -> Result<Json<SetupView>, ApiError> {
-    let state = identity.inner.store.read(|conn| Ok::<_, IdentityError>((owners(conn)?, site_settings(conn)?)));
+    let state =
+        identity.inner.store.read(|conn| Ok::<_, IdentityError>((owners(conn)?, site_settings(conn)?)));
     let (owners, settings) = state.await?;
     let mut steps = Vec::new();
     if owners == 0 {
@@ -90,7 +91,10 @@ pub(super) async fn owner(
     let password = identity.inner.passwords.hash(body.password).await?;
     let new = NewUser { login, name, role: Role::Owner, password };
     let (token, session) = new_session(&visitor, None)?;
-    let made = identity.inner.store.write("making the first owner", move |tx| setup::first_owner(tx, permit, &new, &session));
+    let made = identity
+        .inner
+        .store
+        .write("making the first owner", move |tx| setup::first_owner(tx, permit, &new, &session));
     let (_, session) = made.await?;
     *identity.inner.setup_code.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
     (identity.inner.entities_changed)();
@@ -153,6 +157,10 @@ pub(super) async fn finish(
         site_name: check_name("site_name", &body.site_name)?,
         time_zone: check_time_zone(&body.time_zone)?,
     };
-    identity.inner.store.write("finishing the set-up", move |tx| setup::finish(tx, permit, &settings)).await?;
+    identity
+        .inner
+        .store
+        .write("finishing the set-up", move |tx| setup::finish(tx, permit, &settings))
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
