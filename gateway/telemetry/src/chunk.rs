@@ -26,6 +26,14 @@ pub struct Point {
     pub value: ReadingValue,
 }
 
+impl Point {
+    /// What "newest" goes by: the event time, but never later than the arrival, so that a clock that runs years
+    /// ahead cannot keep its value in front of all later ones.
+    pub(crate) fn age_key(&self) -> (Timestamp, Timestamp) {
+        (self.time.min(self.received), self.received)
+    }
+}
+
 const NUMBER: u64 = 0;
 const FALSE: u64 = 1;
 const TRUE: u64 = 2;

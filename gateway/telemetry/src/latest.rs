@@ -1,7 +1,8 @@
 //! The newest value of every series, in memory: what tiles and lists show.
 //!
 //! Filled from the store at start and told of each batch after its commit. It can be rebuilt at any
-//! time; nothing is decided on it. Invariant: a value with an older event time never replaces a newer one.
+//! time; nothing is decided on it. Invariant: an older value never replaces a newer one, where a time after
+//! its own arrival counts as its arrival.
 
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
@@ -32,6 +33,10 @@ impl Latest {
     pub(crate) fn new(metric: &str, unit: &str, point: Point) -> Self {
         let Point { time, received, time_source, value } = point;
         Self { metric: metric.to_owned(), unit: unit.to_owned(), value, time, received, time_source }
+    }
+
+    fn age_key(&self) -> (Timestamp, Timestamp) {
+        (self.time.min(self.received), self.received)
     }
 
     pub(crate) fn of(reading: &Reading) -> Self {
@@ -87,7 +92,7 @@ fn put(assets: &mut HashMap<String, Vec<Latest>>, asset: &str, latest: Latest) {
     match values.binary_search_by(|known| (&known.metric, &known.unit).cmp(&(&latest.metric, &latest.unit))) {
         Ok(place) => {
             if let Some(known) = values.get_mut(place)
-                && known.time <= latest.time
+                && known.age_key() <= latest.age_key()
             {
                 *known = latest;
             }
@@ -109,6 +114,18 @@ mod tests {
         assert_eq!(latest.of("a").first().map(|value| value.value.clone()), Some(ReadingValue::Number(1.0)));
         assert_eq!(latest.of("b").len(), 1);
         assert!(latest.of("c").is_empty());
+    }
+
+    #[test]
+    fn a_clock_that_ran_ahead_does_not_keep_its_value_for_years() {
+        let latest = LatestValues::default();
+        let mut ahead = reading("a", 0, 1.0);
+        ahead.time = Timestamp::from_seconds(4_000_000_000);
+        let mut corrected = reading("a", 0, 2.0);
+        corrected.received = ahead.received.after(std::time::Duration::from_secs(60));
+        corrected.time = corrected.received;
+        latest.committed(&[ahead, corrected]);
+        assert_eq!(latest.of("a").first().map(|value| value.value.clone()), Some(ReadingValue::Number(2.0)));
     }
 
     #[test]

@@ -166,7 +166,7 @@ fn group(
             time_source: reading.time_source,
             value: reading.value.clone(),
         };
-        if latest.get(&id).is_none_or(|newest| newest.time <= point.time) {
+        if latest.get(&id).is_none_or(|newest| newest.age_key() <= point.age_key()) {
             latest.insert(id, point.clone());
         }
         hours.entry((id, reading.time.micros().div_euclid(HOUR))).or_default().push(point);
@@ -180,8 +180,10 @@ fn group(
             (series, hour, received, points.len(), chunk::encode(&points))
         })
         .collect();
-    let latest =
-        latest.into_iter().map(|(series, point)| (series, point.time, chunk::encode(&[point]))).collect();
+    let latest = latest
+        .into_iter()
+        .map(|(series, point)| (series, point.age_key().0, chunk::encode(&[point])))
+        .collect();
     (new, chunks, latest, merged)
 }
 

@@ -35,7 +35,8 @@ pub struct Value {
     pub unit: String,
 }
 
-/// The readings that fit, in order of time; at most `limit` after skipping `skip`.
+/// The readings that fit, in order of time; at most `limit` after skipping `skip`. Walks hour by hour and stops
+/// when it has enough, so that a page costs what it shows and not what the span holds.
 ///
 /// # Errors
 /// [`TelemetryError`].
@@ -46,46 +47,110 @@ pub fn readings(
     limit: usize,
 ) -> Result<Vec<Value>, TelemetryError> {
     let progress = progress(conn)?;
-    let fits = |time: Timestamp| query.from <= time && time < query.to;
-    let mut values = Vec::new();
+    let series = series(conn, query)?;
+    let mut values = waiting_values(conn, query, progress.block)?;
+    let wanted = skip.saturating_add(limit);
+    let last = query.to.micros().div_euclid(HOUR);
+    let mut next = Some(query.from.micros().div_euclid(HOUR));
+    while let Some(from) = next {
+        let Some(hour) = next_hour(conn, &series, from)?.filter(|hour| *hour <= last) else { break };
+        // Whatever comes now is of this hour or later: what is earlier stands in its final place.
+        let settled =
+            values.iter().filter(|value| value.point.time.micros() < hour.saturating_mul(HOUR)).count();
+        if settled >= wanted {
+            break;
+        }
+        for (id, unit) in &series {
+            values.extend(chunk_values(conn, query, *id, unit, hour, progress.merge)?);
+        }
+        next = hour.checked_add(1);
+    }
+    values.sort_by_key(|value| (value.point.time, value.point.received));
+    Ok(values.into_iter().skip(skip).take(limit).collect())
+}
+
+impl Query {
+    fn fits(&self, time: Timestamp) -> bool {
+        self.from <= time && time < self.to
+    }
+}
+
+/// Numbers and units of the series that are asked for: one, or a few when the unit changed.
+fn series(conn: &Connection, query: &Query) -> Result<Vec<(i64, String)>, StoreError> {
     let mut statement = conn
-        .prepare_cached(
-            "SELECT series.unit, chunk.bytes FROM reading_series AS series
-             JOIN reading_chunk AS chunk ON chunk.series_id = series.id
-             WHERE series.asset = ?1 AND series.metric = ?2 AND chunk.hour BETWEEN ?3 AND ?4 AND chunk.merge <= ?5
-             ORDER BY chunk.hour",
-        )
+        .prepare_cached("SELECT id, unit FROM reading_series WHERE asset = ?1 AND metric = ?2")
+        .doing("preparing to find a series")?;
+    let rows = statement
+        .query_map(params![query.asset, query.metric], |row| Ok((row.get(0)?, row.get(1)?)))
+        .doing("finding a series")?;
+    rows.collect::<Result<_, _>>().doing("finding a series")
+}
+
+/// The first hour from this one on in which one of the series has a chunk.
+fn next_hour(conn: &Connection, series: &[(i64, String)], from: i64) -> Result<Option<i64>, StoreError> {
+    let mut statement = conn
+        .prepare_cached("SELECT min(hour) FROM reading_chunk WHERE series_id = ?1 AND hour >= ?2")
+        .doing("preparing to find an hour")?;
+    let mut first: Option<i64> = None;
+    for (id, _) in series {
+        let hour: Option<i64> =
+            statement.query_row(params![id, from], |row| row.get(0)).doing("finding an hour")?;
+        first = match (first, hour) {
+            (Some(known), Some(hour)) => Some(known.min(hour)),
+            (known, hour) => known.or(hour),
+        };
+    }
+    Ok(first)
+}
+
+fn chunk_values(
+    conn: &Connection,
+    query: &Query,
+    series: i64,
+    unit: &str,
+    hour: i64,
+    merge: u64,
+) -> Result<Vec<Value>, TelemetryError> {
+    let mut statement = conn
+        .prepare_cached("SELECT bytes FROM reading_chunk WHERE series_id = ?1 AND hour = ?2 AND merge <= ?3")
         .doing("preparing a query of readings")?;
-    let hours = (query.from.micros().div_euclid(HOUR), query.to.micros().div_euclid(HOUR));
-    let mut rows = statement
-        .query(params![query.asset, query.metric, hours.0, hours.1, progress.merge])
-        .doing("querying readings")?;
+    let mut rows = statement.query(params![series, hour, merge]).doing("querying readings")?;
+    let mut values = Vec::new();
     while let Some(row) = rows.next().doing("querying readings")? {
-        let unit: String = row.get(0).doing("reading a unit")?;
-        let bytes: Vec<u8> = row.get(1).doing("reading a chunk")?;
+        let bytes: Vec<u8> = row.get(0).doing("reading a chunk")?;
         match chunk::decode(&bytes) {
             Ok(points) => values.extend(
                 points
                     .into_iter()
-                    .filter(|point| fits(point.time))
-                    .map(|point| Value { point, unit: unit.clone() }),
+                    .filter(|point| query.fits(point.time))
+                    .map(|point| Value { point, unit: unit.to_owned() }),
             ),
             // One damaged chunk must not hide the others.
             Err(error) => {
-                tracing::warn!(asset = query.asset, metric = query.metric, %error, "a chunk is skipped")
+                tracing::warn!(asset = query.asset, metric = query.metric, %error, "a chunk is skipped");
             }
         }
     }
-    let (tail, _) = journal::read_after(conn, progress.block, u64::MAX)?;
-    for reading in tail.readings {
-        if reading.asset.as_str() == query.asset && *reading.metric == *query.metric && fits(reading.time) {
-            let (time, received, time_source) = (reading.time, reading.received, reading.time_source);
-            let point = Point { time, received, time_source, value: reading.value };
-            values.push(Value { point, unit: reading.unit.to_string() });
-        }
-    }
-    values.sort_by_key(|value| (value.point.time, value.point.received));
-    Ok(values.into_iter().skip(skip).take(limit).collect())
+    Ok(values)
+}
+
+/// What fits in the part of the journal that is not merged yet.
+fn waiting_values(conn: &Connection, query: &Query, block: u64) -> Result<Vec<Value>, TelemetryError> {
+    let (tail, _) = journal::read_after(conn, block, u64::MAX)?;
+    let fitting = tail.readings.into_iter().filter(|reading| {
+        reading.asset.as_str() == query.asset && *reading.metric == *query.metric && query.fits(reading.time)
+    });
+    Ok(fitting
+        .map(|reading| Value {
+            unit: reading.unit.to_string(),
+            point: Point {
+                time: reading.time,
+                received: reading.received,
+                time_source: reading.time_source,
+                value: reading.value,
+            },
+        })
+        .collect())
 }
 
 /// The newest value of each series as of the last merge, then what the journal says since.

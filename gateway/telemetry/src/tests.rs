@@ -15,13 +15,17 @@ fn append_to(store: &TestStore, readings: Vec<Reading>) {
 }
 
 async fn values(store: &TestStore, asset: &str) -> Vec<f64> {
+    page(store, asset, 0, 100_000).await
+}
+
+async fn page(store: &TestStore, asset: &str, skip: usize, limit: usize) -> Vec<f64> {
     let query = Query {
         asset: asset.to_owned(),
         metric: "temperature".to_owned(),
         from: Timestamp::from_micros(i64::MIN),
         to: Timestamp::from_micros(i64::MAX),
     };
-    let found = store.store.read(move |conn| readings(conn, &query, 0, 100_000)).await.expect("read");
+    let found = store.store.read(move |conn| readings(conn, &query, skip, limit)).await.expect("read");
     found
         .into_iter()
         .map(|value| match value.point.value {
@@ -64,6 +68,41 @@ async fn latest_values_survive_a_restart_and_a_late_reading_does_not_replace_the
     let number = |asset| latest.of(asset).first().map(|value| value.value.clone());
     assert_eq!(number("a"), Some(ReadingValue::Number(5.0)));
     assert_eq!(number("b"), Some(ReadingValue::Number(7.0)), "what still waits in the journal counts too");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_is_the_same_part_of_the_whole_wherever_its_readings_stand() {
+    let store = TestStore::new(&[MIGRATIONS]);
+    // Ten hours, three readings each, the unit changes in the middle; the last ones wait in the journal.
+    let mut serial = 0.0;
+    for hour in 0..10_i64 {
+        let batch = (0..3).map(|part| {
+            serial += 1.0;
+            let mut reading = reading("a", hour * 3_600 + part * 60, serial);
+            reading.unit = if hour < 5 { "Cel".into() } else { "K".into() };
+            reading
+        });
+        append_to(&store, batch.collect());
+        if hour % 3 == 0 {
+            merge(&store.store, &gate()).await.expect("merged");
+        }
+    }
+    merge(&store.store, &gate()).await.expect("merged");
+    // Late readings between the others, not merged yet.
+    append_to(
+        &store,
+        vec![reading("a", 30, 0.5), reading("a", 5 * 3_600 + 30, 99.0), reading("a", 40_000, 100.0)],
+    );
+    let whole = values(&store, "a").await;
+    assert_eq!(whole.len(), 33);
+    assert_eq!((whole[1], whole[17], whole[32]), (0.5, 99.0, 100.0));
+    for skip in 0..whole.len() {
+        for limit in [1, 2, 7] {
+            let expected: Vec<f64> = whole.iter().copied().skip(skip).take(limit).collect();
+            assert_eq!(page(&store, "a", skip, limit).await, expected, "{skip} {limit}");
+        }
+    }
+    assert!(page(&store, "nobody", 0, 5).await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,8 @@
 //!
 //! They are in the journal first, like everything that was acknowledged; the merge counts them here.
 
+use std::collections::HashMap;
+
 use rusqlite::{Connection, params};
 use sitewarden_core::Timestamp;
 use sitewarden_store::{SqlContext as _, StoreError, Tx};
@@ -61,14 +63,17 @@ pub(crate) fn count(tx: &Tx<'_>, payloads: &[UnknownPayload]) -> Result<(), Tele
 pub fn list(conn: &Connection) -> Result<Vec<UnknownTopic>, TelemetryError> {
     let mut topics = stored(conn)?;
     let (tail, _) = journal::read_after(conn, progress(conn)?.block, u64::MAX)?;
+    let mut places: HashMap<String, usize> =
+        topics.iter().enumerate().map(|(place, topic)| (topic.topic.clone(), place)).collect();
     for payload in tail.unknown {
-        let found = topics.iter_mut().find(|topic| topic.topic == *payload.topic);
-        if let Some(topic) = found {
+        let place = places.get(&*payload.topic).copied();
+        if let Some(topic) = place.and_then(|place| topics.get_mut(place)) {
             topic.count += 1;
             topic.last = payload.received;
             topic.reason = payload.reason.to_string();
             topic.sample = payload.payload;
         } else if topics.len() < UNKNOWN_TOPICS {
+            places.insert(payload.topic.to_string(), topics.len());
             topics.push(UnknownTopic {
                 topic: payload.topic.to_string(),
                 reason: payload.reason.to_string(),
