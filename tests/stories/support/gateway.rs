@@ -166,6 +166,10 @@ impl Gateway {
         self.said("setup_code").to_owned()
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// What it has logged so far.
     pub(crate) fn log(&self) -> String {
         self.process.stderr.text()
