@@ -31,6 +31,13 @@ pub const BYTES_PER_TURN: usize = READ_BUFFER_BYTES;
 /// Connections served in one turn before buffers are flushed, so that a crowd does not delay the flush.
 pub const CONNECTIONS_PER_TURN: usize = 256;
 
+/// Bytes appended to outboxes in one turn after which they are flushed before anything more is read: a
+/// fan-out to thousands must not hold a whole read buffer for each of them.
+pub const APPENDED_PER_TURN: usize = 8 * 1_024 * 1_024;
+
+/// What one connection's outbox may still hold while all of them together are over their bound, in bytes.
+pub const OUTBOX_BYTES_UNDER_PRESSURE: usize = 16 * 1_024;
+
 /// Segments in one vectored write: the kernel takes 1,024, beyond 64 nothing is gained.
 pub const WRITE_SEGMENTS: usize = 64;
 
@@ -113,8 +120,13 @@ limits! {
     queue_messages: u32 = 20_000,
     /// Bytes queued for one session; same rule.
     queue_bytes: u32 = 64 * 1_024 * 1_024,
+    /// Bytes of messages that are stored for sessions and as retained; above it they are refused as if
+    /// every queue were full.
+    stored_bytes: u64 = 512 * 1_024 * 1_024,
     /// Bytes in one connection's write buffer above which QoS 0 messages for it are dropped and counted.
     write_buffer_bytes: u32 = 4 * 1_024 * 1_024,
+    /// Bytes in all write buffers together; above it only connections that read well get more.
+    write_buffers_total_bytes: u64 = 256 * 1_024 * 1_024,
     /// Seconds in which a client must take at least one byte of what waits for it.
     write_seconds: u16 = 20,
     /// Subscriptions of one session.
@@ -221,6 +233,10 @@ limit_names! {
     QueueBytes = "queue-bytes",
     /// Write buffer of a slow reader.
     WriteBuffer = "write-buffer-bytes",
+    /// All write buffers together.
+    WriteBuffersTotal = "write-buffers-total-bytes",
+    /// Messages stored for sessions.
+    StoredBytes = "stored-bytes",
     /// Time without a byte taken.
     WriteTime = "write-seconds",
     /// Subscriptions of a session.

@@ -385,3 +385,6 @@ fn unpack_principal(packed: &str) -> Option<Principal> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests;

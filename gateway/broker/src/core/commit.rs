@@ -257,8 +257,10 @@ impl Core {
 
     /// One more queue or topic refers to a message; the first makes it stored.
     pub(super) fn keep_message(&mut self, message: &Arc<Message>) {
-        let count = self.stored.entry(message.id).or_insert(0);
+        let size = message.topic.len() + message.payload.len();
+        let (count, _) = self.stored.entry(message.id).or_insert((0, size));
         if *count == 0 {
+            self.stored_bytes += size as u64;
             self.turn.op(StoreOp::Message(message.clone()));
         }
         *count += 1;
@@ -266,9 +268,10 @@ impl Core {
 
     /// One less refers to it; the last removes it from the store.
     pub(super) fn release_message(&mut self, id: MessageId) {
-        let Some(count) = self.stored.get_mut(&id) else { return };
+        let Some((count, size)) = self.stored.get_mut(&id) else { return };
         *count -= 1;
         if *count == 0 {
+            self.stored_bytes -= *size as u64;
             self.stored.remove(&id);
             self.turn.op(StoreOp::MessageGone(id));
         }

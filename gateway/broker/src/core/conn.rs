@@ -169,6 +169,8 @@ pub(crate) struct Session {
     pub(crate) stored_sent: u64,
     /// On the list of sessions whose sent place is to be stored.
     pub(crate) sending: bool,
+    /// Its full queue was told since it was last connected.
+    pub(crate) told_full: bool,
     /// QoS 2 packet ids of the client that wait for PUBREL.
     pub(crate) received: std::collections::HashSet<u16>,
     /// Number of the route that this session was last put in, and its place there.
@@ -192,6 +194,7 @@ impl Session {
             uncommitted: 0,
             stored_sent: 0,
             sending: false,
+            told_full: false,
             received: std::collections::HashSet::new(),
             stamp: (0, 0),
         }

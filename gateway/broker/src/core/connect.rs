@@ -97,6 +97,7 @@ impl Core {
         let expiry = self.expiry_of(&connect);
         let Some(session) = self.sessions.get_mut(session_key) else { return };
         session.conn = Some(key);
+        session.told_full = false;
         session.expiry = expiry;
         if let Some(at) = session.ends_at.take() {
             self.timers.remove(at, &Timer::SessionEnd(session_key));

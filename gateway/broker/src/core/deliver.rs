@@ -13,12 +13,13 @@ use sitewarden_core::time::{Now, Timestamp};
 
 use super::commit::Deferred;
 use super::conn::{Backlog, Conn, Session, Target};
-use super::outbox::Spare;
+use super::outbox::Outflow;
 use super::publish::Outgoing;
 use super::queue::{packet_id, Entry, Stage};
 use super::slab::Key;
 use super::{mark, Core};
-use crate::limits::{Limit, SHARED_PAYLOAD_BYTES};
+use crate::limits::{Limit, OUTBOX_BYTES_UNDER_PRESSURE, SHARED_PAYLOAD_BYTES};
+use crate::batch::{Notice, Origin};
 use crate::state::{Message, StoreOp};
 use crate::wire::{
     MessageProperties, PacketId, PublishContent, PublishFlags, PublishHeader, QoS, ReasonCode, Version,
@@ -76,7 +77,7 @@ impl<'a> Frames<'a> {
     fn append(
         &mut self,
         conn: &mut Conn,
-        spare: &mut Spare,
+        flow: &mut Outflow,
         flags: PublishFlags,
         id: Option<PacketId>,
         ids: Option<&[u32]>,
@@ -84,7 +85,7 @@ impl<'a> Frames<'a> {
         let version = conn.version.unwrap_or(Version::V3);
         if let Some(ids) = ids.filter(|_| version == Version::V5) {
             let Some(header) = self.encode(version, id.is_some(), ids) else { return false };
-            return put(conn, spare, &header, self.payload, flags, id);
+            return put(conn, flow, &header, self.payload, flags, id);
         }
         let place = usize::from(version == Version::V5) * 2 + usize::from(id.is_some());
         if self.headers.get(place).is_some_and(Option::is_none) {
@@ -94,7 +95,7 @@ impl<'a> Frames<'a> {
             }
         }
         match self.headers.get(place) {
-            Some(Some(header)) => put(conn, spare, header, self.payload, flags, id),
+            Some(Some(header)) => put(conn, flow, header, self.payload, flags, id),
             _ => false,
         }
     }
@@ -103,7 +104,7 @@ impl<'a> Frames<'a> {
 #[inline]
 fn put(
     conn: &mut Conn,
-    spare: &mut Spare,
+    flow: &mut Outflow,
     header: &PublishHeader,
     payload: &Bytes,
     flags: PublishFlags,
@@ -113,10 +114,10 @@ fn put(
         return false;
     }
     if payload.len() >= SHARED_PAYLOAD_BYTES {
-        conn.out.append(spare, |out| header.append_header(out, flags, id));
-        conn.out.share(payload.clone());
+        conn.out.append(flow, |out| header.append_header(out, flags, id));
+        conn.out.share(flow, payload.clone());
     } else {
-        conn.out.append(spare, |out| header.append(out, flags, id, payload));
+        conn.out.append(flow, |out| header.append(out, flags, id, payload));
     }
     true
 }
@@ -167,7 +168,7 @@ impl Core {
     /// QoS 0 deliveries of a message.
     pub(super) fn deliver_at_once(&mut self, now: Now, outgoing: &Outgoing, targets: &[Target]) {
         let mut frames = Frames::of_outgoing(outgoing);
-        let bound = usize::try_from(self.limits.write_buffer_bytes).unwrap_or(usize::MAX);
+        let bound = self.outbox_bound(usize::try_from(self.limits.write_buffer_bytes).unwrap_or(usize::MAX));
         let mut slow = Vec::new();
         let mut delivered = 0;
         for target in targets {
@@ -182,7 +183,7 @@ impl Core {
             }
             let retain = outgoing.retain && target.retain_as_published && conn.version == Some(Version::V5);
             let flags = PublishFlags { dup: false, retain, qos: QoS::AtMostOnce };
-            if frames.append(conn, &mut self.spare, flags, None, target.ids.as_deref()) {
+            if frames.append(conn, &mut self.outflow, flags, None, target.ids.as_deref()) {
                 mark(conn, key, &mut self.dirty);
                 delivered += 1;
             } else {
@@ -196,8 +197,18 @@ impl Core {
         }
     }
 
+    /// How much one outbox may hold before it has to wait: less while all of them together hold too much.
+    fn outbox_bound(&self, bound: usize) -> usize {
+        let total = usize::try_from(self.limits.write_buffers_total_bytes).unwrap_or(usize::MAX);
+        if self.outflow.waiting < total {
+            return bound;
+        }
+        self.metrics.hit(Limit::WriteBuffersTotal);
+        bound.min(OUTBOX_BYTES_UNDER_PRESSURE)
+    }
+
     /// Writes the entries of persistent sessions into the open batch and remembers their places.
-    pub(super) fn promise(&mut self, message: &Arc<Message>, targets: &[Target]) -> Vec<(Key, u64)> {
+    pub(super) fn promise(&mut self, now: Now, message: &Arc<Message>, targets: &[Target]) -> Vec<(Key, u64)> {
         let mut stored = Vec::new();
         for target in targets {
             let qos = target.qos.min(message.qos);
@@ -205,7 +216,7 @@ impl Core {
             if qos == QoS::AtMostOnce || !session.persistent {
                 continue;
             }
-            if self.queue_is_full(target.session, message) {
+            if self.queue_is_full(now, target.session, message) {
                 continue;
             }
             let entry = entry(message, target, qos, self.grants_version);
@@ -230,17 +241,20 @@ impl Core {
     }
 
     /// Whether a persistent session can take no more; counts and tells it.
-    fn queue_is_full(&mut self, key: Key, message: &Message) -> bool {
+    fn queue_is_full(&mut self, now: Now, key: Key, message: &Message) -> bool {
         let Some(session) = self.sessions.get(key) else { return true };
         let Some(limit) = self.queue_limit(session, message) else { return false };
+        let Some(session) = self.sessions.get_mut(key) else { return true };
         self.metrics.dropped_full.increment();
         self.metrics.hit(limit);
-        if let Some(conn) = session.conn
-            && self.conns.get_mut(conn).is_some_and(|conn| conn.first_hit(limit))
-        {
-            let origin = self.conns.get(conn).and_then(|conn| conn.origin.clone());
-            let time = sitewarden_core::time::Timestamp::default();
-            self.notice(crate::batch::Notice::LimitHit { origin, address: None, limit, time });
+        match session.conn {
+            Some(conn) => self.tell_hit(now, conn, limit),
+            None if !std::mem::replace(&mut session.told_full, true) => {
+                let (principal, client_id) = (session.principal.clone(), session.client_id.clone());
+                let origin = Some(Arc::new(Origin { principal, client_id, address: None }));
+                self.notice(Notice::LimitHit { origin, address: None, limit, time: now.wall });
+            }
+            None => {}
         }
         true
     }
@@ -252,6 +266,8 @@ impl Core {
             Some(Limit::QueueMessages)
         } else if bytes > usize::try_from(self.limits.queue_bytes).unwrap_or(usize::MAX) {
             Some(Limit::QueueBytes)
+        } else if session.persistent && self.stored_bytes >= self.limits.stored_bytes {
+            Some(Limit::StoredBytes)
         } else {
             None
         }
@@ -328,7 +344,7 @@ impl Core {
         let mut entry = entry(message, target, qos, self.grants_version);
         entry.retain = true;
         if session.persistent {
-            if self.queue_is_full(key, message) {
+            if self.queue_is_full(now, key, message) {
                 return;
             }
             if let Some(seq) = self.store_entry(key, &entry) {
@@ -360,16 +376,17 @@ impl Core {
     }
 
     fn send_backlog(&mut self, now: Now, key: Key) {
+        let bound = self.outbox_bound(PUMP_BYTES);
         let Some(session) = self.sessions.get(key) else { return };
         let Some(conn_key) = session.conn else { return };
         let Some(conn) = self.conns.get_mut(conn_key) else { return };
-        while conn.out.len() <= PUMP_BYTES {
+        while conn.out.len() <= bound {
             let Some(Backlog { message, id }) = conn.backlog.pop_front() else { break };
             let mut frames = Frames::of_message(&message, now.wall);
             let flags = PublishFlags { dup: false, retain: true, qos: QoS::AtMostOnce };
             let ids = id.map(|id| [id]);
             if session.grants.may_receive(&message.topic)
-                && frames.append(conn, &mut self.spare, flags, None, ids.as_ref().map(|ids| ids.as_slice()))
+                && frames.append(conn, &mut self.outflow, flags, None, ids.as_ref().map(|ids| ids.as_slice()))
             {
                 self.metrics.delivered.increment();
                 mark(conn, conn_key, &mut self.dirty);
@@ -382,10 +399,11 @@ impl Core {
 
     /// Sends the next entry of a session's queue. False when nothing can be sent now.
     fn send_next(&mut self, now: Now, key: Key, frames: &mut Option<&mut Frames<'_>>) -> bool {
+        let bound = self.outbox_bound(PUMP_BYTES);
         let Some(session) = self.sessions.get_mut(key) else { return false };
         let Some(conn_key) = session.conn else { return false };
         let Some(conn) = self.conns.get_mut(conn_key) else { return false };
-        if conn.session().is_none() || conn.out.len() > PUMP_BYTES {
+        if conn.session().is_none() || conn.out.len() > bound {
             return false;
         }
         let Some((seq, entry)) = session.queue.next(conn.window) else { return false };
@@ -402,10 +420,10 @@ impl Core {
             let ids = entry.ids.clone();
             let id = Some(packet_id(seq));
             match frames {
-                Some(frames) => frames.append(conn, &mut self.spare, flags, id, ids.as_deref()),
+                Some(frames) => frames.append(conn, &mut self.outflow, flags, id, ids.as_deref()),
                 None => Frames::of_message(&message, now.wall).append(
                     conn,
-                    &mut self.spare,
+                    &mut self.outflow,
                     flags,
                     id,
                     ids.as_deref(),

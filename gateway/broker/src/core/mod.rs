@@ -36,7 +36,7 @@ use sitewarden_core::time::{Monotonic, Now};
 
 use self::commit::Turn;
 use self::conn::{Conn, Phase, Session};
-use self::outbox::Spare;
+use self::outbox::Outflow;
 use self::retained::Retained;
 use self::router::Router;
 use self::slab::Slab;
@@ -44,10 +44,13 @@ use self::timers::{Timer, Timers};
 use self::wills::WaitingWill;
 use crate::admission::{Admitted, ConnectRequest, Refused};
 use crate::batch::{CloseReason, Committed, Notice};
-use crate::limits::{Limit, Limits};
+use crate::limits::{APPENDED_PER_TURN, Limit, Limits};
 use crate::metrics::Metrics;
 use crate::state::{MessageId, SessionId};
 use crate::wire::{self, Malformed, Packet, ReasonCode, Version};
+
+#[cfg(test)]
+pub(crate) use self::tests::restart::Disk;
 
 pub use self::conn::Peer;
 pub use self::slab::Key;
@@ -133,9 +136,10 @@ pub struct Core {
     turn: Turn,
     outputs: VecDeque<Output>,
     dirty: Vec<Key>,
-    spare: Spare,
-    /// References from queues and topics to each stored message.
-    stored: HashMap<MessageId, u32>,
+    outflow: Outflow,
+    /// References from queues and topics to each stored message, and its size in bytes.
+    stored: HashMap<MessageId, (u32, usize)>,
+    stored_bytes: u64,
     /// Persistent sessions that were sent something since the last batch.
     sending: Vec<Key>,
     next_session: SessionId,
@@ -164,8 +168,9 @@ impl Core {
             turn: Turn::default(),
             outputs: VecDeque::new(),
             dirty: Vec::new(),
-            spare: Spare::default(),
+            outflow: Outflow::default(),
             stored: HashMap::new(),
+            stored_bytes: 0,
             sending: Vec::new(),
             next_session: 1,
             next_message: 1,
@@ -246,6 +251,7 @@ impl Core {
     #[must_use]
     pub fn take_dirty(&mut self) -> Vec<Key> {
         let keys = std::mem::take(&mut self.dirty);
+        self.outflow.appended = 0;
         for key in &keys {
             if let Some(conn) = self.conns.get_mut(*key) {
                 conn.dirty = false;
@@ -276,7 +282,7 @@ impl Core {
     /// Says that so many bytes of [`Self::outgoing`] were written.
     pub fn written(&mut self, conn: Key, bytes: usize) {
         if let Some(conn) = self.conns.get_mut(conn) {
-            conn.out.advance(&mut self.spare, bytes);
+            conn.out.advance(&mut self.outflow, bytes);
         }
     }
 
@@ -293,6 +299,12 @@ impl Core {
             }
             Phase::Admitting(_) | Phase::Closing => false,
         }
+    }
+
+    /// Whether outboxes should be written before more is read.
+    #[must_use]
+    pub const fn wants_flush(&self) -> bool {
+        self.outflow.appended >= APPENDED_PER_TURN
     }
 
     /// The version and the bounds with which the next packet of a connection is decoded.
@@ -330,13 +342,17 @@ impl Core {
     fn send(&mut self, key: Key, encode: impl FnOnce(&mut Vec<u8>, Version)) {
         let Some(conn) = self.conns.get_mut(key) else { return };
         let version = conn.version.unwrap_or(Version::V3);
-        conn.out.append(&mut self.spare, |out| encode(out, version));
+        conn.out.append(&mut self.outflow, |out| encode(out, version));
         mark(conn, key, &mut self.dirty);
     }
 
     /// Counts the hit of a bound, and tells it once per connection.
     fn hit(&mut self, now: Now, key: Key, limit: Limit) {
         self.metrics.hit(limit);
+        self.tell_hit(now, key, limit);
+    }
+
+    fn tell_hit(&mut self, now: Now, key: Key, limit: Limit) {
         if let Some(conn) = self.conns.get_mut(key)
             && conn.first_hit(limit)
         {
@@ -401,6 +417,7 @@ impl Core {
     fn on_closed(&mut self, now: Now, key: Key) {
         self.detach(now, key, CloseReason::Lost);
         if let Some(conn) = self.conns.remove(key) {
+            self.outflow.waiting -= conn.out.len();
             if let Some(at) = conn.check_at {
                 self.timers.remove(at, &Timer::KeepAlive(key));
             }

@@ -25,19 +25,30 @@ impl Part {
     }
 }
 
-/// Buffers that wait for reuse, of the whole thread.
+/// What all outboxes have in common: buffers that wait for reuse, and how much there is.
 #[derive(Debug, Default)]
-pub(crate) struct Spare(Vec<Vec<u8>>);
+pub(crate) struct Outflow {
+    spare: Vec<Vec<u8>>,
+    /// Bytes that wait in all outboxes.
+    pub(crate) waiting: usize,
+    /// Bytes appended since the last flush.
+    pub(crate) appended: usize,
+}
 
-impl Spare {
+impl Outflow {
     fn take(&mut self) -> Vec<u8> {
-        self.0.pop().unwrap_or_default()
+        self.spare.pop().unwrap_or_default()
+    }
+
+    fn count(&mut self, bytes: usize) {
+        self.waiting += bytes;
+        self.appended += bytes;
     }
 
     fn give(&mut self, mut buffer: Vec<u8>) {
-        if self.0.len() < SPARE_BUFFERS && buffer.capacity() <= SPARE_BUFFER_BYTES && buffer.capacity() > 0 {
+        if self.spare.len() < SPARE_BUFFERS && buffer.capacity() <= SPARE_BUFFER_BYTES && buffer.capacity() > 0 {
             buffer.clear();
-            self.0.push(buffer);
+            self.spare.push(buffer);
         }
     }
 }
@@ -56,26 +67,25 @@ impl Outbox {
         self.len
     }
 
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     /// Lets `write` append to the last buffer.
     #[inline]
-    pub(crate) fn append(&mut self, spare: &mut Spare, write: impl FnOnce(&mut Vec<u8>)) {
+    pub(crate) fn append(&mut self, flow: &mut Outflow, write: impl FnOnce(&mut Vec<u8>)) {
         if !matches!(self.parts.back(), Some(Part::Own(_))) {
-            self.parts.push_back(Part::Own(spare.take()));
+            self.parts.push_back(Part::Own(flow.take()));
         }
         if let Some(Part::Own(buffer)) = self.parts.back_mut() {
             let before = buffer.len();
             write(buffer);
-            self.len += buffer.len().saturating_sub(before);
+            let count = buffer.len().saturating_sub(before);
+            self.len += count;
+            flow.count(count);
         }
     }
 
     /// Appends a payload by reference.
-    pub(crate) fn share(&mut self, payload: Bytes) {
+    pub(crate) fn share(&mut self, flow: &mut Outflow, payload: Bytes) {
         self.len += payload.len();
+        flow.count(payload.len());
         self.parts.push_back(Part::Shared(payload));
     }
 
@@ -92,8 +102,10 @@ impl Outbox {
     }
 
     /// Says that so many bytes were written.
-    pub(crate) fn advance(&mut self, spare: &mut Spare, mut count: usize) {
-        self.len = self.len.saturating_sub(count);
+    pub(crate) fn advance(&mut self, flow: &mut Outflow, mut count: usize) {
+        count = count.min(self.len);
+        self.len -= count;
+        flow.waiting -= count;
         while let Some(first) = self.parts.front() {
             let left = first.bytes().len().saturating_sub(self.written);
             if count < left {
@@ -103,7 +115,7 @@ impl Outbox {
             count -= left;
             self.written = 0;
             if let Some(Part::Own(buffer)) = self.parts.pop_front() {
-                spare.give(buffer);
+                flow.give(buffer);
             }
         }
         // Nothing is left: an idle connection keeps no memory.
@@ -123,18 +135,18 @@ mod tests {
 
     #[test]
     fn bytes_leave_in_order_across_kinds_of_parts() {
-        let mut spare = Spare::default();
+        let mut flow = Outflow::default();
         let mut outbox = Outbox::default();
-        outbox.append(&mut spare, |out| out.extend_from_slice(b"ab"));
-        outbox.share(Bytes::from_static(b"cdef"));
-        outbox.append(&mut spare, |out| out.extend_from_slice(b"gh"));
+        outbox.append(&mut flow, |out| out.extend_from_slice(b"ab"));
+        outbox.share(&mut flow, Bytes::from_static(b"cdef"));
+        outbox.append(&mut flow, |out| out.extend_from_slice(b"gh"));
         assert_eq!((outbox.len(), text(&outbox)), (8, b"abcdefgh".to_vec()));
 
-        outbox.advance(&mut spare, 3);
+        outbox.advance(&mut flow, 3);
         assert_eq!((outbox.len(), text(&outbox)), (5, b"defgh".to_vec()));
-        outbox.advance(&mut spare, 5);
-        assert!(outbox.is_empty());
+        outbox.advance(&mut flow, 5);
+        assert_eq!((outbox.len(), flow.waiting, flow.appended), (0, 0, 8));
         assert_eq!(outbox.parts.capacity(), 0);
-        assert_eq!(spare.0.len(), 2, "own buffers come back");
+        assert_eq!(flow.spare.len(), 2, "own buffers come back");
     }
 }

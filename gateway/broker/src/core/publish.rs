@@ -179,7 +179,7 @@ impl Core {
 
         self.deliver_at_once(now, &outgoing, targets);
         if let Some(message) = message.as_ref().filter(|_| above_zero) {
-            let stored = self.promise(message, targets);
+            let stored = self.promise(now, message, targets);
             let (message, targets) = (message.clone(), targets.clone());
             self.turn.defer(Deferred::Deliver { message, targets, stored });
         }

@@ -41,7 +41,7 @@ impl Core {
             loaded.messages.into_iter().map(|message| (message.id, message)).collect();
         for (topic, id) in loaded.retained {
             if let Some(message) = messages.get(&id).filter(|message| message.topic == topic) {
-                *self.stored.entry(id).or_insert(0) += 1;
+                self.refer(message);
                 self.set_retained(now, &topic, Some(message.clone()));
             }
         }
@@ -63,6 +63,14 @@ impl Core {
         self.metrics.sessions.set(self.sessions.len());
         self.metrics.subscriptions.set(self.router.len());
         self.show_retained();
+    }
+
+    /// One more reference to a message that the store has.
+    fn refer(&mut self, message: &Message) {
+        let size = message.topic.len() + message.payload.len();
+        let (count, _) = self.stored.entry(message.id).or_insert((0, size));
+        self.stored_bytes += if *count == 0 { size as u64 } else { 0 };
+        *count += 1;
     }
 
     fn restore_session(
@@ -88,7 +96,7 @@ impl Core {
                 continue;
             }
             if let Some(message) = &message {
-                *self.stored.entry(message.id).or_insert(0) += 1;
+                self.refer(message);
             }
             let stage = if message.is_some() { Stage::Waiting } else { Stage::Released };
             let again = entry.seq < sent_below;

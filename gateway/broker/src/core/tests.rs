@@ -9,7 +9,7 @@ mod limits;
 mod model;
 mod policy;
 mod qos;
-mod restart;
+pub(crate) mod restart;
 mod retained;
 mod session;
 mod subscriptions;

@@ -78,6 +78,12 @@ impl Handle {
         }
     }
 
+    /// Whether the broker's thread has ended.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.commands.is_closed()
+    }
+
     /// Returns when the broker's thread has ended, for whatever reason.
     pub async fn ended(&self) {
         self.commands.closed().await;

@@ -29,8 +29,10 @@ pub(super) struct Link {
     pub(super) slot: Slot,
     /// Bytes read that are not handled: an unfinished packet, or all while reading is held back.
     pub(super) partial: Vec<u8>,
-    /// Reading is held back by the core.
+    /// On the list of those whose reading is held back by the core.
     pub(super) held: bool,
+    /// `partial` may hold whole packets.
+    pub(super) unfed: bool,
     /// Ends when its bytes are written.
     pub(super) closing: bool,
     /// All is written and the write side is shut; reads until the peer has closed.
@@ -48,6 +50,7 @@ impl Link {
             slot,
             partial: Vec::new(),
             held: false,
+            unfed: false,
             closing: false,
             draining: false,
             connect_by: Some(connect_by),

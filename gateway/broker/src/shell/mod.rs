@@ -9,6 +9,7 @@ mod clock;
 mod config;
 mod handle;
 mod link;
+mod log;
 mod reactor;
 mod ready;
 mod turn;

@@ -42,19 +42,31 @@ enum Read {
 impl Reactor {
     /// Serves connections that can be read or written.
     pub(super) fn serve_ready(&mut self, now: Now) {
-        for key in std::mem::take(&mut self.held) {
-            match self.core.may_read(key) {
-                true => self.wake(key),
-                false if self.link(key).is_some_and(|link| link.held) => self.held.push(key),
-                false => {}
-            }
-        }
+        self.release_held();
         let mut keys = std::mem::take(&mut self.turn_keys);
         self.ready.take(CONNECTIONS_PER_TURN, &mut keys);
         for key in keys.drain(..) {
-            self.serve(now, key);
+            if self.core.wants_flush() {
+                self.wake(key);
+            } else {
+                self.serve(now, key);
+            }
         }
         self.turn_keys = keys;
+    }
+
+    /// Lets connections be read again that the core had held back.
+    fn release_held(&mut self) {
+        for key in std::mem::take(&mut self.held) {
+            let free = self.core.may_read(key);
+            let Some(link) = self.link(key) else { continue };
+            if free {
+                link.held = false;
+                link.waker.wake_by_ref();
+            } else {
+                self.held.push(key);
+            }
+        }
     }
 
     pub(super) fn wake(&mut self, key: Key) {
@@ -74,11 +86,18 @@ impl Reactor {
         }
         match self.read(now, key) {
             Read::Blocked => {}
-            Read::Again => self.wake(key),
+            Read::Again => {
+                if let Some(link) = self.link(key) {
+                    link.unfed = true;
+                    link.waker.wake_by_ref();
+                }
+            }
             Read::Held => {
                 if let Some(link) = self.link(key) {
-                    link.held = true;
-                    self.held.push(key);
+                    link.unfed = true;
+                    if !std::mem::replace(&mut link.held, true) {
+                        self.held.push(key);
+                    }
                 }
             }
             Read::Gone => self.gone(now, key),
@@ -98,9 +117,12 @@ impl Reactor {
             if !self.core.may_read(key) {
                 return Read::Held;
             }
+            if self.core.wants_flush() {
+                return Read::Again;
+            }
             let Some(link) = self.link(key) else { return Read::Blocked };
             let mut partial = std::mem::take(&mut link.partial);
-            if std::mem::take(&mut link.held) && !partial.is_empty() {
+            if std::mem::take(&mut link.unfed) && !partial.is_empty() {
                 // What was read before it was held back comes first.
                 self.feed_own(now, key, partial);
                 continue;
@@ -159,6 +181,7 @@ impl Reactor {
         match self.inlet.poll_reserve(cx) {
             Poll::Ready(Ok(())) => {
                 if let Some(batch) = self.core.take_batch() {
+                    batch.notices.iter().for_each(super::log::tell);
                     // An error means that the pipeline has ended, which `committed` tells as well.
                     let _ended = self.inlet.send_item(batch);
                 }
@@ -346,7 +369,7 @@ impl Reactor {
 /// Gives whole packets to the core. Returns how many bytes were used.
 fn feed(core: &mut Core, now: Now, conn: Key, bytes: &[u8]) -> usize {
     let mut used = 0;
-    while core.may_read(conn) {
+    while core.may_read(conn) && !core.wants_flush() {
         let (version, limits) = core.decoding(conn);
         let rest = bytes.get(used..).unwrap_or_default();
         let decoded = match wire::next_frame(rest, &limits) {

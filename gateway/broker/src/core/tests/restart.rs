@@ -9,7 +9,7 @@ use crate::wire::{AckKind, Connect, Publish, QoS, Version::*};
 
 /// What a disk holds: the ops of committed batches, applied by the plainest code that can.
 #[derive(Clone, Default)]
-pub(super) struct Disk {
+pub(crate) struct Disk {
     sessions: BTreeMap<u64, LoadedSession>,
     messages: BTreeMap<u64, Arc<crate::state::Message>>,
     retained: BTreeMap<Arc<str>, u64>,
@@ -20,7 +20,7 @@ pub(super) struct Disk {
 }
 
 impl Disk {
-    pub(super) fn apply(&mut self, op: &StoreOp) {
+    pub(crate) fn apply(&mut self, op: &StoreOp) {
         match op.clone() {
             StoreOp::Session(record) => {
                 let sent_below = self.sessions.get(&record.id).map_or(0, |session| session.sent_below);
@@ -85,7 +85,7 @@ impl Disk {
         }
     }
 
-    pub(super) fn load(&self) -> Loaded {
+    pub(crate) fn load(&self) -> Loaded {
         let sessions: Vec<LoadedSession> = self
             .sessions
             .values()
