@@ -17,16 +17,24 @@ pub fn check_topic(topic: &str, levels: usize) -> Result<(), TopicFault> {
     if topic.is_empty() {
         return Err(TopicFault::Empty);
     }
+    // No branch in the loop: this runs for every message.
     let mut separators = 0_usize;
+    let mut nul = false;
+    let mut wildcard = false;
     for &byte in topic.as_bytes() {
-        match byte {
-            0 => return Err(TopicFault::Nul),
-            b'+' | b'#' => return Err(TopicFault::Wildcard),
-            b'/' => separators += 1,
-            _ => {}
-        }
+        nul |= byte == 0;
+        wildcard |= byte == b'+' || byte == b'#';
+        separators += usize::from(byte == b'/');
     }
-    if separators >= levels { Err(TopicFault::TooDeep) } else { Ok(()) }
+    if nul {
+        Err(TopicFault::Nul)
+    } else if wildcard {
+        Err(TopicFault::Wildcard)
+    } else if separators >= levels {
+        Err(TopicFault::TooDeep)
+    } else {
+        Ok(())
+    }
 }
 
 /// Checks a filter of a SUBSCRIBE or UNSUBSCRIBE, with or without `$share/group/`.
