@@ -17,6 +17,9 @@ use crate::limits::FILE_BYTES;
 pub(crate) struct Config {
     pub(crate) site: Site,
     pub(crate) web: Web,
+    pub(crate) broker: sitewarden_broker::Config,
+    pub(crate) store: sitewarden_store::Config,
+    pub(crate) telemetry: Telemetry,
     pub(crate) rules: Folder,
     pub(crate) policies: Folder,
     pub(crate) dialects: Folder,
@@ -50,6 +53,22 @@ pub(crate) struct Web {
 impl Default for Web {
     fn default() -> Self {
         Self { listen: SocketAddr::from(([0, 0, 0, 0], 8443)), names: Vec::new() }
+    }
+}
+
+/// `[telemetry]`: how long readings are kept.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Telemetry {
+    /// Days that readings are kept, counted from their arrival.
+    pub(crate) raw_days: u64,
+    /// Mebibytes of readings that are kept at most; the oldest go first.
+    pub(crate) max_mib: u64,
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self { raw_days: 30, max_mib: 4096 }
     }
 }
 
@@ -96,6 +115,8 @@ pub(crate) enum ConfigError {
     },
     #[error("{} has {bytes} bytes, more than the {FILE_BYTES} that a configuration may have", path.display())]
     TooLarge { path: PathBuf, bytes: u64 },
+    #[error("{}: {}", path.display(), problems.join("; "))]
+    Values { path: PathBuf, problems: Vec<String> },
     #[error("{}:{line}:{column}: {message}{hint}", path.display())]
     Parse { path: PathBuf, line: usize, column: usize, message: String, hint: String },
 }
@@ -110,6 +131,10 @@ pub(crate) fn load(path: Option<&Path>) -> Result<Config, ConfigError> {
     }
     let text = std::fs::read_to_string(path).map_err(read_error)?;
     let mut config = parse(path, &text)?;
+    let problems: Vec<String> = config.broker.check().into_iter().chain(config.store.problems()).collect();
+    if !problems.is_empty() {
+        return Err(ConfigError::Values { path: path.to_owned(), problems });
+    }
     let base = path.parent().unwrap_or_else(|| Path::new("."));
     for folder in [&mut config.rules, &mut config.policies, &mut config.dialects] {
         if let Some(dir) = &mut folder.dir {

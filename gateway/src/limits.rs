@@ -16,11 +16,21 @@ pub(crate) const OWN_EVENTS: usize = 4_096;
 /// Commits that the engine may run ahead of the writer, so that it prepares the next while the disk syncs.
 pub(crate) const COMMITS_AHEAD: usize = 2;
 
+/// Batches that share one commit when they wait together. At 50,000 messages a second a batch has some
+/// hundred messages; 32 of them are as much as the writer stores in a few milliseconds.
+pub(crate) const MERGED_BATCHES: usize = 32;
+
 /// Messages a slow browser may fall behind in the lossy live channel before it misses some.
 pub(crate) const LIVE_MESSAGES: usize = 1_024;
 
 /// Browsers and other listeners of `/api/v1/events` at once.
 pub(crate) const LIVE_STREAMS: usize = 64;
+
+/// When a browser that found all live streams taken may try again.
+pub(crate) const LIVE_RETRY: Duration = Duration::from_secs(10);
+
+/// How long one live stream lasts before the browser comes again with its session.
+pub(crate) const LIVE_STREAM_LIFE: Duration = Duration::from_secs(300);
 
 /// Site-log records read at once for one listener of `/api/v1/events`.
 pub(crate) const LIVE_RECORDS: usize = 256;

@@ -4,10 +4,22 @@
 //! pipeline, the overview, live push, the console commands and `app.rs`, the list of what the product
 //! consists of.
 
+mod admin;
+mod admission;
+mod app;
+mod background;
 mod cli;
+mod clock;
 mod config;
+mod console;
+mod demo;
 mod embedded;
+mod folder;
 mod limits;
+mod log;
+mod pipeline;
+mod sources;
+mod web;
 
 use std::process::ExitCode;
 

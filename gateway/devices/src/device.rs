@@ -135,14 +135,16 @@ pub struct Connection {
 }
 
 impl Presence {
-    /// Takes a report: its interval is a moving average that forgets slowly.
+    /// Takes a report: its interval is a moving average that forgets slowly. A gap counts as five intervals at
+    /// most: an outage of a night must not make the device look live for hours after its next silence.
     pub fn reported(&mut self, received: Timestamp) {
         if let Some(last) = self.last_report {
             let gap = received.since(last);
             if gap < SAME_REPORT {
                 return;
             }
-            let learned = self.interval.map_or(gap, |interval| (interval * 4 + gap) / 5);
+            let learned =
+                self.interval.map_or(gap, |interval| (interval * 4 + gap.min(interval * 5)) / 5);
             self.interval = Some(learned.min(INTERVAL_MAX));
         }
         self.last_report = Some(received);
@@ -186,6 +188,24 @@ mod tests {
         presence.connection = Some(Connection { up: false, address: String::new(), since: at(140) });
         assert_eq!(presence.freshness(at(150)), Freshness::Live, "its last word is still fresh");
         assert_eq!(presence.freshness(at(151)), Freshness::Offline);
+    }
+
+    #[test]
+    fn an_outage_does_not_become_the_interval_but_a_slower_pace_does() {
+        let mut presence = Presence::default();
+        for second in [0, 10, 20, 30] {
+            presence.reported(at(second));
+        }
+        presence.reported(at(36_030));
+        assert_eq!(presence.interval, Some(Duration::from_secs(18)), "ten hours of silence");
+        assert_eq!(presence.freshness(at(36_130)), Freshness::Stale);
+        let mut time = 36_030;
+        for _ in 0..30 {
+            time += 60;
+            presence.reported(at(time));
+        }
+        let learned = presence.interval.expect("learned").as_secs();
+        assert!((55..=60).contains(&learned), "a report a minute from now on: {learned}");
     }
 
     #[test]

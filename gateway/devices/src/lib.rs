@@ -24,7 +24,7 @@ pub use device::{
 pub use error::DeviceError;
 pub use registry::{Known, Proof, Registry};
 pub use routes::{
-    Certificate, Deps, EnrolRequest, EnrolResult, LatestView, OpenFindings, SignCsr, ValueView, enrol_device,
+    Certificate, Deps, DeviceView, EnrolRequest, EnrolResult, LatestView, OpenFindings, SignCsr, ValueView, enrol_device,
     routes,
 };
 pub use rows::{load, save_presence};

@@ -13,7 +13,7 @@ use rusqlite::Connection;
 use serde::Deserialize;
 use sitewarden_core::{Action, Gate, Resource, Timestamp, Trust};
 use sitewarden_http::{ApiError, Caller, Json, Page, PageQuery, Path, Problem, Query};
-use sitewarden_store::{Store, StoreError, Tx};
+use sitewarden_store::{Store, Tx};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -27,11 +27,11 @@ mod enrol;
 mod view;
 
 pub use enrol::{Certificate, EnrolRequest, EnrolResult, enrol_device};
-use view::{DeviceDetail, DeviceView};
-pub use view::{LatestView, ValueView};
+use view::DeviceDetail;
+pub use view::{DeviceView, LatestView, ValueView};
 
 /// Numbers of open findings by device.
-pub type OpenFindings = Arc<dyn Fn(&Connection) -> Result<HashMap<String, u32>, StoreError> + Send + Sync>;
+pub type OpenFindings = Arc<dyn Fn(&Connection) -> Result<HashMap<String, u32>, ApiError> + Send + Sync>;
 
 /// Signs a certificate request for a device id.
 pub type SignCsr = Arc<dyn Fn(&str, &str) -> Result<Certificate, String> + Send + Sync>;

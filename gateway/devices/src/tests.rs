@@ -142,7 +142,7 @@ fn made_up_names_are_taken_at_a_bounded_rate() {
 
 #[test]
 fn ids_that_would_have_a_meaning_in_topics_are_refused() {
-    for id in ["", "a/b", "+", "#", "$SYS", "a\u{0}b", &"x".repeat(300)] {
+    for id in ["", "a/b", "site:cold-1", "+", "#", "$SYS", "a\u{0}b", &"x".repeat(300)] {
         assert!(device_id(id).is_err(), "{id:?}");
     }
     assert_eq!(device_id("cold-1").expect("plain"), "cold-1");

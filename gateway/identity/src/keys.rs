@@ -85,7 +85,7 @@ pub(crate) fn find(conn: &Connection, id: &str) -> Result<Option<ApiKey>, StoreE
 }
 
 /// A page of keys in order of their ids, and one more.
-pub(crate) fn list(
+pub fn list(
     conn: &Connection,
     after: Option<&str>,
     limit: usize,

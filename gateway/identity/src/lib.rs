@@ -33,7 +33,7 @@ use crate::throttle::Throttle;
 
 pub use auth::{COOKIE, PROOF, authenticate};
 pub use error::IdentityError;
-pub use keys::{ApiKey, CreatedApiKey, NewApiKey, create_api_key, revoke_api_key};
+pub use keys::{ApiKey, CreatedApiKey, NewApiKey, create_api_key, list as list_api_keys, revoke_api_key};
 pub use people::User;
 pub use secret::Secret;
 pub use sessions::Session;

@@ -10,6 +10,12 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 mod check_config;
+mod console;
+mod doctor;
+mod openapi;
+mod rules;
+mod run;
+mod verify;
 
 #[derive(Debug, Parser)]
 #[command(name = "sitewarden", version, about = "On-site security gateway: MQTT broker, rules, findings and a web UI")]
@@ -20,8 +26,24 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Serve: broker, rules, findings and the web UI
+    Run(run::Run),
     /// Read a configuration file and say what is wrong with it
     CheckConfig(CheckConfig),
+    /// Look at the state folder and the machine and say what needs attention
+    Doctor(doctor::Doctor),
+    /// Give a device a credential, or sign its certificate request
+    Enrol(console::EnrolArgs),
+    /// Make, list and withdraw API keys
+    #[command(subcommand)]
+    ApiKey(console::ApiKey),
+    /// Test rules, or match them against recorded events
+    #[command(subcommand)]
+    Rules(rules::Rules),
+    /// Check every record of the site log, offline
+    Verify(verify::Verify),
+    /// Print the OpenAPI document of the API
+    Openapi,
 }
 
 #[derive(Debug, Args)]
@@ -34,10 +56,32 @@ struct CheckConfig {
     json: bool,
 }
 
+/// Where the state is: `--state`, else what systemd gives, else a folder beside the caller.
+#[derive(Clone, Debug, Args)]
+struct StateDir {
+    /// State folder
+    #[arg(long = "state", env = "SITEWARDEN_STATE")]
+    dir: Option<PathBuf>,
+}
+
+impl StateDir {
+    fn path(&self) -> PathBuf {
+        let systemd = || std::env::var_os("STATE_DIRECTORY").map(PathBuf::from);
+        self.dir.clone().or_else(systemd).unwrap_or_else(|| PathBuf::from("sitewarden-state"))
+    }
+}
+
 /// Parses the command line and runs what it says.
 pub(crate) fn run() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Run(args) => run::run(&args),
         Command::CheckConfig(args) => check_config::run(&args.config, args.json),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Enrol(args) => console::enrol(args),
+        Command::ApiKey(command) => console::api_key(command),
+        Command::Rules(command) => rules::run(&command),
+        Command::Verify(args) => verify::run(&args),
+        Command::Openapi => openapi::run(),
     };
     match result {
         Ok(code) => code,

@@ -24,8 +24,8 @@ use crate::limits::CSR_BYTES;
 pub struct Certificate {
     /// For the device.
     pub pem: String,
-    /// For the fingerprint.
-    pub der: Vec<u8>,
+    /// SHA-256 of its DER.
+    pub hash: [u8; 32],
 }
 
 /// Which device gets a credential.
@@ -118,7 +118,7 @@ pub async fn enrol_device(
         }
         Some(csr) => {
             let certificate = sign(csr, &id).map_err(|why| refuse(DeviceError::Csr(why)))?;
-            (acts::certificate_hash(&certificate.der), None, Some(certificate.pem))
+            (certificate.hash, None, Some(certificate.pem))
         }
         None => {
             let (password, hash) = acts::new_password().map_err(refuse)?;

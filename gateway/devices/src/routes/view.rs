@@ -41,9 +41,9 @@ pub enum ValueView {
 }
 
 /// A device in a list.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = Device)]
-pub(super) struct DeviceView {
+pub struct DeviceView {
     /// Device id; of a client its MQTT client id.
     pub(super) id: String,
     /// Name for people.
@@ -121,6 +121,12 @@ pub(super) struct HistoryView {
 }
 
 impl Deps {
+    /// All devices as the API shows them, by id.
+    #[must_use]
+    pub fn views(&self, open: &HashMap<String, u32>) -> Vec<DeviceView> {
+        self.registry.all().iter().map(|device| self.view(device, open)).collect()
+    }
+
     pub(super) fn view(&self, device: &Arc<Device>, open: &HashMap<String, u32>) -> DeviceView {
         let presence = self.registry.presence(&device.id);
         DeviceView {

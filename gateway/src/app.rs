@@ -1,0 +1,441 @@
+//! The list of what the product consists of: built from top to bottom, shut down in reverse.
+//!
+//! The only place that wires slices to each other and the only place that makes a [`Gate`]. Each slice is
+//! built (which may fail, with a message for the person who starts the box) and then spawned (which cannot).
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use sitewarden_broker as broker;
+use sitewarden_core::{Event, Gate};
+use sitewarden_devices::Registry;
+use sitewarden_identity::Identity;
+use sitewarden_pki::Pki;
+use sitewarden_policy::Policies;
+use sitewarden_store::{Migrations, Store};
+use sitewarden_telemetry::LatestValues;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::Admin;
+use crate::admission::SiteAdmission;
+use crate::clock::{self, Clock};
+use crate::config::Config;
+use crate::console::{self, Answer, Request};
+use crate::limits::{COMMITS_AHEAD, DRAIN, MERGED_BATCHES, OWN_EVENTS, PIPELINE_BATCHES};
+use crate::sources::{DialectFiles, Rules};
+use crate::web::live::Live;
+use crate::{background, demo, pipeline, web};
+
+type AppError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Every table of the product, in the order in which slices refer to each other.
+pub(crate) const MIGRATIONS: &[Migrations] = &[
+    sitewarden_telemetry::MIGRATIONS,
+    sitewarden_devices::MIGRATIONS,
+    sitewarden_findings::MIGRATIONS,
+    sitewarden_broker::store::MIGRATIONS,
+    sitewarden_identity::MIGRATIONS,
+];
+
+/// Where the gateway is, once it serves.
+pub(crate) struct Ready {
+    https: SocketAddr,
+    mqtt: Option<SocketAddr>,
+    mqtts: Option<SocketAddr>,
+    setup_code: Option<String>,
+    ca: PathBuf,
+    ca_words: String,
+    demo: bool,
+}
+
+impl Ready {
+    /// The ready line of `--json` and `--ready-fd`.
+    pub(crate) fn to_json(&self) -> Value {
+        json!({
+            "ready": true,
+            "https": format!("https://{}", reachable(self.https)),
+            "mqtt": self.mqtt.map(|address| reachable(address).to_string()),
+            "mqtts": self.mqtts.map(|address| reachable(address).to_string()),
+            "setup_code": self.setup_code,
+            "ca": self.ca,
+            "demo": self.demo,
+        })
+    }
+
+    /// The same for a person.
+    pub(crate) fn for_people(&self) -> String {
+        let mut lines = vec![format!("Sitewarden {} is ready", env!("CARGO_PKG_VERSION"))];
+        lines.push(format!("  open        https://{}/", reachable(self.https)));
+        if let Some(code) = &self.setup_code {
+            lines.push(format!("  set-up code {code}   (asked for once, by the first page)"));
+        }
+        lines.push(format!("  site CA     {}", self.ca.display()));
+        lines.push(format!("              {}", self.ca_words));
+        if let Some(address) = self.mqtts {
+            lines.push(format!("  MQTT (TLS)  {}", reachable(address)));
+        }
+        if let Some(address) = self.mqtt {
+            lines.push(format!("  MQTT        {}", reachable(address)));
+        }
+        if self.demo {
+            lines.push("  demo        a small cold store is played; nothing of it is real".to_owned());
+        }
+        lines.join("\n")
+    }
+}
+
+/// An address that a client on this machine can use: the loopback one for "all addresses".
+fn reachable(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => SocketAddr::from(([127, 0, 0, 1], v4.port())),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], v6.port())),
+        other => other,
+    }
+}
+
+/// The ground that every mode stands on: store, policies, gate, keys, inventory.
+pub(crate) struct Ground {
+    pub(crate) clock: Clock,
+    pub(crate) store: Store,
+    pub(crate) policies: Policies,
+    pub(crate) gate: Gate,
+    pub(crate) pki: Arc<Pki>,
+    pub(crate) registry: Arc<Registry>,
+}
+
+impl Ground {
+    /// Opens the state folder.
+    pub(crate) fn open(config: &Config, state: &Path) -> Result<Self, AppError> {
+        let clock = Clock::start();
+        let store_config = sitewarden_store::Config { dir: state.to_owned(), ..config.store.clone() };
+        let wall: sitewarden_store::Clock = Arc::new(clock::wall);
+        let store = Store::open(&store_config, MIGRATIONS, Arc::clone(&wall))?;
+        let policies = Policies::open(config.policies.dir.clone(), wall);
+        let epoch = policies.clone();
+        store.set_epoch_source(Arc::new(move || epoch.epoch()));
+        let gate = Gate::new(policies.decider());
+        let pki_config = sitewarden_pki::Config { names: config.web.names.clone() };
+        let pki = Arc::new(sitewarden_pki::build(&pki_config, state, clock.now().wall)?);
+        let registry = Arc::new(Registry::default());
+        sitewarden_devices::fill(&registry, store.read_blocking(sitewarden_devices::load)?);
+        Ok(Self { clock, store, policies, gate, pki, registry })
+    }
+
+    pub(crate) fn admin(&self) -> Admin {
+        Admin {
+            clock: self.clock,
+            store: self.store.clone(),
+            gate: self.gate.clone(),
+            policies: self.policies.clone(),
+            registry: Arc::clone(&self.registry),
+            pki: Arc::clone(&self.pki),
+        }
+    }
+}
+
+/// Runs a console command without a running gateway.
+pub(crate) fn execute_offline(state: &Path, request: Request) -> Result<Answer, AppError> {
+    let ground = Ground::open(&Config::default(), state)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let answer = runtime.block_on(ground.admin().execute(request));
+    ground.store.shutdown();
+    Ok(answer)
+}
+
+/// Runs the product until it is told to end.
+pub(crate) fn run(config: &Config, state: &Path, demo: bool, announce: impl FnOnce(&Ready)) -> Result<(), AppError> {
+    let ground = Ground::open(config, state)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("web").build()?;
+    runtime.block_on(serve(config, state, demo, ground, announce))
+}
+
+/// The API's document. The routes are built as for serving, on a state folder that is removed again.
+pub(crate) fn document() -> Result<String, AppError> {
+    let state = std::env::temp_dir().join(format!("sitewarden-openapi-{}", std::process::id()));
+    let mut config = Config::default();
+    config.broker.listeners.clear();
+    config.web.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    let ground = Ground::open(&config, &state)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let document = runtime.block_on(async {
+        let ground = Arc::new(ground);
+        let stop = CancellationToken::new();
+        let latest = sitewarden_telemetry::load_latest(&ground.store).await?;
+        let parts = tokio::task::block_in_place(|| Parts::build(&config, &state, Arc::clone(&ground), latest, &stop))?;
+        let (running, site) = parts.spawn(&config, false, &stop)?;
+        let document = web::openapi(&site).to_pretty_json()?;
+        drop(site);
+        running.shut_down(&stop).await;
+        Ok(document)
+    });
+    std::fs::remove_dir_all(&state)?;
+    document
+}
+
+async fn serve(
+    config: &Config,
+    state: &Path,
+    demo: bool,
+    ground: Ground,
+    announce: impl FnOnce(&Ready),
+) -> Result<(), AppError> {
+    let ground = Arc::new(ground);
+    let stop = CancellationToken::new();
+    let latest = sitewarden_telemetry::load_latest(&ground.store).await?;
+    // Building reads the store and binds sockets: it blocks, so it leaves the runtime's worker.
+    let parts = tokio::task::block_in_place(|| Parts::build(config, state, Arc::clone(&ground), latest, &stop))?;
+    let ready = parts.ready(state, demo);
+
+    // Everything is open: from here on only the operating system's refusal of a thread can fail.
+    let (running, _) = parts.spawn(config, demo, &stop)?;
+    if demo {
+        running.start_demo(&ready, &stop).await?;
+    }
+    announce(&ready);
+    tell_systemd(&sd_notify::NotifyState::Ready);
+
+    running.wait_for_the_end().await;
+    tell_systemd(&sd_notify::NotifyState::Stopping);
+    running.shut_down(&stop).await;
+    Ok(())
+}
+
+/// Says it to systemd; without systemd nobody listens, which is no error.
+fn tell_systemd(state: &sd_notify::NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(std::slice::from_ref(state)) {
+        tracing::debug!(%error, "systemd was not told");
+    }
+}
+
+/// Built and bound, not yet running.
+struct Parts {
+    ground: Arc<Ground>,
+    rules: Arc<Rules>,
+    dialects: Arc<DialectFiles>,
+    latest: Arc<LatestValues>,
+    live: Live,
+    identity: Identity,
+    own: (mpsc::Sender<Event>, mpsc::Receiver<Event>),
+    batches: mpsc::Receiver<broker::Batch>,
+    answers: mpsc::Sender<broker::Committed>,
+    broker: broker::Broker,
+    broker_addresses: Vec<(broker::shell::Transport, SocketAddr)>,
+    https: std::net::TcpListener,
+    https_address: SocketAddr,
+    console: tokio::net::UnixListener,
+}
+
+impl Parts {
+    fn build(
+        config: &Config,
+        state: &Path,
+        ground: Arc<Ground>,
+        latest: Arc<LatestValues>,
+        stop: &CancellationToken,
+    ) -> Result<Self, AppError> {
+        let rules = Arc::new(Rules::open(&config.rules)?);
+        let dialects = Arc::new(DialectFiles::open(&config.dialects)?);
+        let live = Live::new(ground.store.clone(), ground.gate.clone(), stop.clone());
+        let own = mpsc::channel(OWN_EVENTS);
+        let (clock, policies) = (ground.clock, ground.policies.clone());
+        let identity = sitewarden_identity::build(sitewarden_identity::Deps {
+            store: ground.store.clone(),
+            gate: ground.gate.clone(),
+            clocks: Arc::new(move || clock.now()),
+            events: own.0.clone(),
+            entities_changed: Arc::new(move || policies.entities_changed()),
+            ca_fingerprint: ground.pki.fingerprint().words().into(),
+        })?;
+        let (inlet, batches) = mpsc::channel(PIPELINE_BATCHES);
+        let (answers, committed) = mpsc::channel((COMMITS_AHEAD + 1) * MERGED_BATCHES);
+        let broker = broker::build(
+            config.broker.clone(),
+            broker::Deps {
+                store: Some(ground.store.clone()),
+                admission: Arc::new(SiteAdmission {
+                    registry: Arc::clone(&ground.registry),
+                    policies: ground.policies.clone(),
+                }),
+                epoch: ground.policies.epochs(),
+                inlet,
+                committed,
+                tls: Some(ground.pki.mqtts()),
+            },
+        )?;
+        let transports = config.broker.listeners.iter().map(|listener| listener.transport);
+        let broker_addresses = transports.zip(broker.addresses()).collect();
+        let bind_error = |source| web::WebError::Bind { address: config.web.listen, source };
+        let https = std::net::TcpListener::bind(config.web.listen).map_err(bind_error)?;
+        let https_address = https.local_addr().map_err(bind_error)?;
+        let console = console::bind(state)?;
+        Ok(Self {
+            ground,
+            rules,
+            dialects,
+            latest,
+            live,
+            identity,
+            own,
+            batches,
+            answers,
+            broker,
+            broker_addresses,
+            https,
+            https_address,
+            console,
+        })
+    }
+
+    fn ready(&self, state: &Path, demo: bool) -> Ready {
+        let first = |wanted| {
+            self.broker_addresses.iter().find(|(transport, _)| *transport == wanted).map(|(_, address)| *address)
+        };
+        Ready {
+            https: self.https_address,
+            mqtt: first(broker::shell::Transport::Plain),
+            mqtts: first(broker::shell::Transport::Tls),
+            setup_code: self.identity.setup_code().map(|code| code.expose().to_owned()),
+            ca: state.join("ca.pem"),
+            ca_words: self.ground.pki.fingerprint().words(),
+            demo,
+        }
+    }
+
+    fn spawn(self, config: &Config, demo: bool, stop: &CancellationToken) -> Result<(Running, web::Site), AppError> {
+        let ground = self.ground;
+        let metrics = Arc::new(pipeline::Metrics::default());
+        let engine = pipeline::spawn(pipeline::Deps {
+            store: ground.store.clone(),
+            gate: ground.gate.clone(),
+            clock: ground.clock,
+            inlet: self.batches,
+            own: self.own.1,
+            committed: self.answers,
+            rules: self.rules.subscribe(),
+            dialects: self.dialects.subscribe(),
+            registry: Arc::clone(&ground.registry),
+            latest_values: Arc::clone(&self.latest),
+            latest: self.live.latest(),
+            metrics: Arc::clone(&metrics),
+            demo,
+            stop: stop.clone(),
+        })?;
+        let broker = self.broker.spawn();
+        let background = background::Deps {
+            store: ground.store.clone(),
+            gate: ground.gate.clone(),
+            clock: ground.clock,
+            registry: Arc::clone(&ground.registry),
+            policies: ground.policies.clone(),
+            rules: Arc::clone(&self.rules),
+            dialects: self.dialects,
+            pki: Arc::clone(&ground.pki),
+            identity: self.identity.clone(),
+            retention: config.telemetry.clone(),
+            own: self.own.0.clone(),
+            stop: stop.clone(),
+        };
+        background::spawn(&background);
+        if let Some(dir) = &config.policies.dir {
+            background::watch_policies(&background, dir);
+        }
+        let admin = ground.admin();
+        let execute = move |request| {
+            let admin = admin.clone();
+            async move { admin.execute(request).await }
+        };
+        tokio::spawn(console::serve(self.console, execute, stop.clone()));
+        let site = web::Site {
+            config: Arc::new(config.clone()),
+            ground: Arc::clone(&ground),
+            rules: self.rules,
+            latest: self.latest,
+            live: self.live,
+            identity: self.identity,
+            broker: broker.clone(),
+            metrics,
+            own: self.own.0,
+            demo,
+        };
+        let web = web::spawn(self.https, &site)?;
+        Ok((Running { ground, broker, background, engine, web }, site))
+    }
+}
+
+/// Running, until the end.
+struct Running {
+    ground: Arc<Ground>,
+    broker: broker::Handle,
+    background: background::Deps,
+    engine: std::thread::JoinHandle<()>,
+    web: axum_server::Handle<SocketAddr>,
+}
+
+impl Running {
+    async fn start_demo(&self, ready: &Ready, stop: &CancellationToken) -> Result<(), AppError> {
+        let Some(address) = ready.mqtt else {
+            return Err("the demo needs a plain MQTT listener on loopback; add one under [broker]".into());
+        };
+        let admin = self.ground.admin();
+        let mut credentials = Vec::new();
+        for identity in demo::identities() {
+            let request = sitewarden_devices::EnrolRequest {
+                id: identity.id.to_owned(),
+                name: Some(identity.name.to_owned()),
+                zone: Some(identity.zone.to_owned()),
+                kind: Some(identity.kind.to_owned()),
+                csr_pem: None,
+            };
+            let result = admin.enrol(request, identity.approved, true).await?;
+            if let Some(made) = result.credential {
+                credentials.push(demo::Credential {
+                    id: made.client_id,
+                    username: made.username,
+                    password: made.password,
+                });
+            }
+        }
+        demo::play(reachable(address), credentials, stop);
+        Ok(())
+    }
+
+    /// A signal, or the death of a part that the box cannot do without.
+    async fn wait_for_the_end(&self) {
+        use tokio::signal::unix::{SignalKind, signal};
+        let ended = async |kind| match signal(kind) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a signal cannot be waited for");
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = ended(SignalKind::terminate()) => tracing::info!("told to end"),
+            () = ended(SignalKind::interrupt()) => tracing::info!("interrupted"),
+            () = self.broker.ended() => tracing::error!("the broker ended by itself; the box ends so that it is started again"),
+        }
+    }
+
+    /// In reverse: nobody new, then what is under way, then what remembers.
+    async fn shut_down(self, stop: &CancellationToken) {
+        self.web.graceful_shutdown(Some(DRAIN));
+        if tokio::time::timeout(DRAIN, self.broker.shut_down()).await.is_err() {
+            tracing::warn!("the broker did not drain in time");
+        }
+        background::flush_denials(&self.background, true).await;
+        background::save_presence(&self.ground.store, &self.ground.registry).await;
+        stop.cancel();
+        let engine = self.engine;
+        match tokio::task::spawn_blocking(move || engine.join()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => tracing::error!("the engine thread panicked"),
+        }
+        self.ground.store.clone().shutdown();
+        tracing::info!("ended");
+    }
+}

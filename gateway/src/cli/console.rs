@@ -1,0 +1,174 @@
+//! `enrol` and `api-key`: commands that write, by the console socket of the running gateway.
+//!
+//! Without a running gateway they open the state folder themselves, under its lock, and run the same
+//! code. Secrets are printed once and stored nowhere in clear.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde_json::Value;
+
+use super::{CommandResult, StateDir, complain, say};
+use crate::console::{self, Answer, Enrol, Request};
+
+#[derive(Debug, Args)]
+pub(super) struct EnrolArgs {
+    /// Id of the device; it is its MQTT client id too
+    id: String,
+    /// Name for people
+    #[arg(long)]
+    name: Option<String>,
+    /// Where it is
+    #[arg(long)]
+    zone: Option<String>,
+    /// `client`, `sensor`, `camera`, `agent`
+    #[arg(long)]
+    kind: Option<String>,
+    /// Leave the approval to somebody at the web UI; until then its publishes are refused
+    #[arg(long)]
+    await_approval: bool,
+    /// Sign this certificate request (PEM) instead of making a password
+    #[arg(long)]
+    csr: Option<PathBuf>,
+    #[command(flatten)]
+    state: StateDir,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ApiKey {
+    /// Make a key; it is shown once
+    Create {
+        /// `owner`, `operator`, `technician`, `viewer`
+        #[arg(long)]
+        role: String,
+        /// Days until it expires, such as `90` or `90d`
+        #[arg(long, default_value = "90d", value_parser = days)]
+        expires: u32,
+        /// What it is for
+        #[arg(long, default_value = "made at the console")]
+        name: String,
+        #[command(flatten)]
+        state: StateDir,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// List keys
+    List {
+        #[command(flatten)]
+        state: StateDir,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Withdraw a key
+    Revoke {
+        /// Id of the key, from `list`
+        id: String,
+        #[command(flatten)]
+        state: StateDir,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Reads `90`, `90d`, `12w`, `1y` or `36h` (rounded up to days).
+fn days(text: &str) -> Result<u32, String> {
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let count: u32 = number.parse().map_err(|_| format!("{text:?} is not a time such as 90d, 12w, 36h or 1y"))?;
+    let days = match text.get(number.len()..).unwrap_or_default() {
+        "" | "d" => Some(count),
+        "h" => Some(count.div_ceil(24)),
+        "w" => count.checked_mul(7),
+        "y" => count.checked_mul(365),
+        unit => return Err(format!("{unit:?} is not a unit; use h, d, w or y")),
+    };
+    days.filter(|days| (1..=3650).contains(days)).ok_or_else(|| "a key lives 1 day to 10 years".to_owned())
+}
+
+pub(super) fn enrol(args: EnrolArgs) -> CommandResult {
+    let csr_pem = args.csr.as_ref().map(std::fs::read_to_string).transpose()?;
+    let enrol = Enrol {
+        id: args.id,
+        name: args.name,
+        zone: args.zone,
+        kind: args.kind,
+        csr_pem,
+        await_approval: args.await_approval,
+    };
+    ask(&args.state, &Request::Enrol(enrol), args.json)
+}
+
+pub(super) fn api_key(command: ApiKey) -> CommandResult {
+    match command {
+        ApiKey::Create { role, expires, name, state, json } => {
+            ask(&state, &Request::ApiKeyCreate { name, role, expires_days: expires }, json)
+        }
+        ApiKey::List { state, json } => ask(&state, &Request::ApiKeyList, json),
+        ApiKey::Revoke { id, state, json } => ask(&state, &Request::ApiKeyRevoke { id }, json),
+    }
+}
+
+fn ask(state: &StateDir, request: &Request, json: bool) -> CommandResult {
+    let dir = state.path();
+    let answer = match console::ask(&dir, request)? {
+        Some(answer) => answer,
+        None => crate::app::execute_offline(&dir, request.clone())?,
+    };
+    match answer {
+        Answer::Done(result) if json => say(&result.to_string()),
+        Answer::Done(result) => say(&for_people(&result, 0)),
+        Answer::Failed(reason) => {
+            complain(&reason);
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A JSON object as indented `key: value` lines.
+fn for_people(value: &Value, depth: usize) -> String {
+    let indent = "  ".repeat(depth);
+    match value {
+        Value::Object(map) => map
+            .iter()
+            .map(|(key, value)| match value {
+                Value::Object(_) | Value::Array(_) => format!("{indent}{key}:\n{}", for_people(value, depth + 1)),
+                Value::String(text) if text.contains('\n') => format!("{indent}{key}:\n{text}"),
+                Value::String(text) => format!("{indent}{key}: {text}"),
+                other => format!("{indent}{key}: {other}"),
+            })
+            .collect::<Vec<_>>()
+            .join("\n"),
+        Value::Array(items) if items.is_empty() => format!("{indent}none"),
+        Value::Array(items) => items.iter().map(|item| for_people(item, depth)).collect::<Vec<_>>().join("\n\n"),
+        other => format!("{indent}{other}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn life_times_are_read_in_the_usual_units() {
+        assert_eq!(days("90"), Ok(90));
+        assert_eq!(days("36h"), Ok(2));
+        assert_eq!(days("2w"), Ok(14));
+        assert_eq!(days("1y"), Ok(365));
+        for wrong in ["", "0", "-1", "5m", "11y", "99999999999", "4294967295y"] {
+            assert!(days(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn results_are_lines_for_people() {
+        let result = serde_json::json!({"device_id": "a", "credential": {"username": "a", "password": "p"}});
+        assert_eq!(for_people(&result, 0), "device_id: a\ncredential:\n  username: a\n  password: p");
+    }
+}

@@ -1,0 +1,144 @@
+//! One commit of the pipeline, and what is told to whom after it.
+//!
+//! Journal, findings, inventory and broker state go into one closure of the writer. Invariant: the broker
+//! hears `ok` only after the commit; findings whose commit failed are tried again alone, from the reserve
+//! of the disk, while the messages that raised them are not acknowledged.
+
+use std::error::Error as _;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use serde_json::Value;
+use sitewarden_broker::Committed;
+use sitewarden_core::{Action, AssetRef, FindingDraft, Gate, Resource};
+use sitewarden_devices::{Registry, Seen};
+use sitewarden_findings::About;
+use sitewarden_store::{Tx, WriteError};
+use sitewarden_telemetry::LatestValues;
+use thiserror::Error;
+use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc};
+
+use super::Metrics;
+use super::prepare::Work;
+use crate::clock::Clock;
+
+#[derive(Debug, Error)]
+pub(crate) enum CommitError {
+    #[error("storing readings")]
+    Telemetry(#[source] sitewarden_telemetry::TelemetryError),
+    #[error("storing findings")]
+    Findings(#[source] sitewarden_findings::FindingError),
+    #[error("storing sightings")]
+    Devices(#[source] sitewarden_devices::DeviceError),
+    #[error("storing the broker's state")]
+    Broker(#[source] sitewarden_store::StoreError),
+}
+
+/// Everything of one piece of work in the writer's transaction.
+pub(crate) fn apply(tx: &Tx<'_>, gate: &Gate, registry: &Registry, work: &Work, demo: bool) -> Result<Seen, CommitError> {
+    let permit = |action| gate.system("pipeline", action, Resource::site());
+    let seen = if work.sightings.is_empty() {
+        Seen::default()
+    } else {
+        sitewarden_devices::sight(tx, permit(Action::DeviceSight), &work.sightings, demo).map_err(CommitError::Devices)?
+    };
+    if !work.findings.is_empty() {
+        let about = |asset: &AssetRef| {
+            let fresh = seen.devices.iter().find(|device| *device.id == *asset.as_str());
+            let known = registry.get(asset.as_str());
+            fresh.or(known.as_deref()).map_or_else(About::default, |device| About { name: device.name.clone(), demo: device.demo })
+        };
+        sitewarden_findings::raise(tx, permit(Action::FindingRaise), &work.findings, &about).map_err(CommitError::Findings)?;
+    }
+    sitewarden_telemetry::append(tx, permit(Action::TelemetryAppend), &work.readings, &work.unknown)
+        .map_err(CommitError::Telemetry)?;
+    if !work.ops.is_empty() {
+        sitewarden_broker::store::apply(tx, &work.ops).map_err(CommitError::Broker)?;
+    }
+    Ok(seen)
+}
+
+/// What happens once the writer has answered. Runs on the writer thread: short, never blocking.
+pub(crate) struct Answer {
+    pub(crate) work: Arc<Work>,
+    pub(crate) live_values: Vec<Value>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) latest: Arc<LatestValues>,
+    pub(crate) committed: mpsc::Sender<Committed>,
+    pub(crate) live: broadcast::Sender<Arc<Value>>,
+    pub(crate) rescue: mpsc::Sender<Vec<FindingDraft>>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) clock: Clock,
+    /// Given back last: only then may the engine run further ahead.
+    pub(crate) slot: OwnedSemaphorePermit,
+}
+
+impl Answer {
+    pub(crate) fn give(self, result: Result<Seen, WriteError<CommitError>>) {
+        self.metrics.waiting.fetch_sub(1, Ordering::Relaxed);
+        let ok = match result {
+            Ok(seen) => {
+                self.show(seen);
+                true
+            }
+            Err(error) => {
+                self.failed(&error);
+                false
+            }
+        };
+        for id in &self.work.batches {
+            // The channel has room for every commit under way; a broker that is gone needs no answer.
+            if self.committed.try_send(Committed { id: *id, ok }).is_err() {
+                tracing::warn!(batch = id, "the broker did not take the answer to a batch");
+            }
+        }
+        drop(self.slot);
+    }
+
+    /// Committed: now it may be seen.
+    fn show(&self, seen: Seen) {
+        self.metrics.commits.fetch_add(1, Ordering::Relaxed);
+        self.metrics.last_commit.store(self.clock.now().mono.micros() / 1_000_000, Ordering::Relaxed);
+        if !seen.devices.is_empty() {
+            self.registry.put(seen.devices);
+        }
+        if !seen.evicted.is_empty() {
+            self.registry.forget(&seen.evicted);
+        }
+        for (asset, address, time) in &self.work.presence {
+            match address {
+                Some(address) => self.registry.connected(asset.as_str(), address.clone(), *time),
+                None => self.registry.disconnected(asset.as_str(), *time),
+            }
+        }
+        if !self.work.readings.is_empty() {
+            self.latest.committed(&self.work.readings);
+            let mut before: Option<(&AssetRef, sitewarden_core::Timestamp)> = None;
+            for reading in &self.work.readings {
+                let this = (&reading.asset, reading.received);
+                if before != Some(this) {
+                    self.registry.reported(reading.asset.as_str(), reading.received);
+                    // A receiver reports whenever a sensor behind it does.
+                    if let Some(via) = &reading.via {
+                        self.registry.reported(via.as_str(), reading.received);
+                    }
+                }
+                before = Some(this);
+            }
+        }
+        for value in &self.live_values {
+            let _ = self.live.send(Arc::new(value.clone()));
+        }
+    }
+
+    /// Not committed: say so, and save what must not be lost.
+    fn failed(&self, error: &WriteError<CommitError>) {
+        self.metrics.failed.fetch_add(1, Ordering::Relaxed);
+        let cause = error.source().map(sitewarden_core::error::chain).unwrap_or_default();
+        tracing::warn!(%error, cause, messages = self.work.readings.len(), "a commit of the pipeline failed; its messages are not acknowledged");
+        let alone = self.work.batches.is_empty() && self.work.readings.is_empty();
+        if !self.work.findings.is_empty() && !alone && self.rescue.try_send(self.work.findings.clone()).is_err() {
+            tracing::warn!("findings of a failed commit could not be kept for another try");
+        }
+    }
+}

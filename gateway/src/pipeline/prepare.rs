@@ -1,0 +1,175 @@
+//! What the engine thread makes of a batch before the writer sees it: readings, sightings, findings.
+//!
+//! Pure but for the snapshots that it is given: no store, no clock, no channel. Invariant: everything that
+//! a message said is in [`Work`], as readings or as an unknown payload.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use sitewarden_broker::state::StoreOp;
+use sitewarden_broker::{Batch, Notice, Publish};
+use sitewarden_core::{AssetKind, AssetRef, Event, FindingDraft, Monotonic, Now, Principal, Reading, Sighting, Timestamp, Trust};
+use sitewarden_detect::{Engine, Limits, RuleSet};
+use sitewarden_devices::Registry;
+use sitewarden_ingest::Dialects;
+use sitewarden_telemetry::UnknownPayload;
+
+use super::events::{ReadingFields, Standing, client_asset};
+use super::notices;
+
+/// What one commit writes.
+#[derive(Default)]
+pub(crate) struct Work {
+    /// Batches that it answers.
+    pub(crate) batches: Vec<u64>,
+    pub(crate) readings: Vec<Reading>,
+    pub(crate) unknown: Vec<UnknownPayload>,
+    /// Only what the inventory does not have yet.
+    pub(crate) sightings: Vec<Sighting>,
+    pub(crate) findings: Vec<FindingDraft>,
+    pub(crate) ops: Vec<StoreOp>,
+    /// Connections that came and went: client asset, address where it came, when.
+    pub(crate) presence: Vec<(AssetRef, Option<String>, Timestamp)>,
+}
+
+impl Work {
+    /// Whether there is nothing to commit and nobody to answer.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.batches.is_empty()
+            && self.readings.is_empty()
+            && self.unknown.is_empty()
+            && self.sightings.is_empty()
+            && self.findings.is_empty()
+            && self.ops.is_empty()
+            && self.presence.is_empty()
+    }
+}
+
+/// The pure slices and what they know.
+pub(crate) struct Preparer {
+    engine: Engine,
+    dialects: Arc<Dialects>,
+    registry: Arc<Registry>,
+    fields: ReadingFields,
+    /// New assets of commits under way, so that a burst makes one sighting of each.
+    seen: HashSet<AssetRef>,
+}
+
+impl Preparer {
+    pub(crate) fn new(rules: Arc<RuleSet>, dialects: Arc<Dialects>, registry: Arc<Registry>) -> Self {
+        let engine = Engine::new(rules, Limits::default());
+        Self { engine, dialects, registry, fields: ReadingFields::default(), seen: HashSet::new() }
+    }
+
+    pub(crate) fn replace_rules(&mut self, rules: Arc<RuleSet>) {
+        self.engine.replace(rules);
+    }
+
+    pub(crate) fn replace_dialects(&mut self, dialects: Arc<Dialects>) {
+        self.dialects = dialects;
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Monotonic> {
+        self.engine.next_deadline()
+    }
+
+    pub(crate) fn timeout(&mut self, now: Now, work: &mut Work) {
+        self.engine.handle_timeout(now, &mut work.findings);
+    }
+
+    /// An event of the box itself.
+    pub(crate) fn event(&mut self, event: &Event, now: Now, work: &mut Work) {
+        self.engine.handle_event(event, now, &mut work.findings);
+    }
+
+    /// Everything that a batch of the broker says.
+    pub(crate) fn batch(&mut self, batch: Batch, now: Now, work: &mut Work) {
+        self.seen.clear();
+        work.batches.push(batch.id);
+        work.ops.extend(batch.ops);
+        for publish in &batch.publishes {
+            self.publish(publish, now, work);
+        }
+        for notice in &batch.notices {
+            self.notice(notice, now, work);
+        }
+    }
+
+    fn publish(&mut self, publish: &Publish, now: Now, work: &mut Work) {
+        let own = client_asset(&publish.origin.client_id);
+        let client = AssetRef::new(&format!("mqtt:{}", publish.origin.client_id));
+        let decoded = self.dialects.decode(&publish.topic, &publish.payload, &client, publish.received);
+        // The dialects name the client behind `mqtt:`; in the inventory it stands under its own name.
+        let named = |asset: AssetRef| if asset == client { own.clone() } else { asset };
+        for mut sighting in decoded.sightings {
+            sighting.asset = named(sighting.asset);
+            sighting.via = sighting.via.map(named);
+            self.sighting(sighting, work);
+        }
+        for mut reading in decoded.readings {
+            reading.asset = named(reading.asset);
+            reading.via = reading.via.map(named);
+            let standing = self.standing(&reading.asset);
+            let event = self.fields.event(&reading, &publish.topic, &standing);
+            self.engine.handle_event(&event, now, &mut work.findings);
+            work.readings.push(reading);
+        }
+        if let Some(unknown) = decoded.unknown {
+            work.unknown.push(UnknownPayload {
+                topic: Arc::clone(&publish.topic),
+                payload: publish.payload.to_vec(),
+                reason: unknown.reason.to_string().into(),
+                received: publish.received,
+            });
+        }
+    }
+
+    fn standing(&self, asset: &AssetRef) -> Standing {
+        self.registry.get(asset.as_str()).map_or_else(Standing::default, |device| Standing {
+            trusted: matches!(device.trust, Trust::Trusted | Trust::Fenced),
+            zone: Some(device.zone.as_str()).filter(|zone| !zone.is_empty()).map(Arc::from),
+        })
+    }
+
+    fn sighting(&mut self, sighting: Sighting, work: &mut Work) {
+        if !self.seen.contains(&sighting.asset) && self.registry.is_news(&sighting) {
+            self.seen.insert(sighting.asset.clone());
+            work.sightings.push(sighting);
+        }
+    }
+
+    fn notice(&mut self, notice: &Notice, now: Now, work: &mut Work) {
+        self.engine.handle_event(&notices::event(notice), now, &mut work.findings);
+        match notice {
+            Notice::Connected { origin, time, .. } => {
+                let asset = client_asset(&origin.client_id);
+                let address = origin.address.map(|address| address.to_string()).unwrap_or_default();
+                if origin.principal == Principal::Anonymous {
+                    let sighting =
+                        Sighting { asset: asset.clone(), kind: AssetKind::Client, via: None, facts: Vec::new(), seen: *time };
+                    self.sighting(sighting, work);
+                }
+                work.presence.push((asset, Some(address), *time));
+            }
+            Notice::Disconnected { origin, time, .. } => {
+                work.presence.push((client_asset(&origin.client_id), None, *time));
+            }
+            _ => {}
+        }
+    }
+
+    /// The newest reading of each series of this work, for the live channel; empty when nobody listens.
+    pub(crate) fn live(work: &Work, listened: bool) -> Vec<Value> {
+        if !listened {
+            return Vec::new();
+        }
+        let mut told = HashSet::new();
+        let newest = work.readings.iter().rev().filter(|reading| told.insert((&reading.asset, &reading.metric)));
+        newest
+            .map(|reading| {
+                json!({"device": reading.asset, "metric": &*reading.metric, "unit": &*reading.unit, "value": reading.value, "time": reading.time})
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,157 @@
+//! The web server: one router over all slices' routes, the pages, and the https listener.
+//!
+//! Routes of a subject stand in its slice; here are only those that need several slices. The OpenAPI
+//! document is generated from the same routers that serve.
+
+pub(crate) mod audit;
+pub(crate) mod live;
+pub(crate) mod operations;
+pub(crate) mod overview;
+pub(crate) mod rules;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use sitewarden_core::Event;
+use sitewarden_http::{Settings, harden, layers};
+use sitewarden_identity::Identity;
+use sitewarden_telemetry::LatestValues;
+use thiserror::Error;
+use tokio::sync::mpsc;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::admin;
+use crate::app::Ground;
+use crate::config::Config;
+use crate::pipeline;
+use crate::sources::Rules;
+use live::Live;
+
+/// The web server cannot start.
+#[derive(Debug, Error)]
+pub(crate) enum WebError {
+    #[error("cannot listen on {address} for https: is another program using the port? Choose another with web.listen")]
+    Bind {
+        address: SocketAddr,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("cannot serve https")]
+    Serve(#[source] std::io::Error),
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Sitewarden",
+        description = "API of the on-site security gateway. Times are RFC 3339 in UTC, ids are text, lists are pages \
+                       of `items` with a `next` cursor, errors are problem+json (RFC 9457).",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
+    ),
+    components(schemas(sitewarden_http::Problem)),
+    modifiers(&Security)
+)]
+struct Document;
+
+/// Both ways to say who asks.
+struct Security;
+
+impl utoipa::Modify for Security {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
+        let components = document.components.get_or_insert_default();
+        let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        components.add_security_scheme("api_key", bearer);
+        let cookie = SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new("__Host-session")));
+        components.add_security_scheme("session", cookie);
+    }
+}
+
+/// Everything that the routes need.
+#[derive(Clone)]
+pub(crate) struct Site {
+    pub(crate) config: Arc<Config>,
+    pub(crate) ground: Arc<Ground>,
+    pub(crate) rules: Arc<Rules>,
+    pub(crate) latest: Arc<LatestValues>,
+    pub(crate) live: Live,
+    pub(crate) identity: Identity,
+    pub(crate) broker: sitewarden_broker::Handle,
+    pub(crate) metrics: Arc<pipeline::Metrics>,
+    pub(crate) own: mpsc::Sender<Event>,
+    pub(crate) demo: bool,
+}
+
+/// The routes of the API under `/api/v1`, with their document.
+fn api(site: &Site) -> OpenApiRouter {
+    let ground = &site.ground;
+    let (store, gate) = (ground.store.clone(), ground.gate.clone());
+    let routes = OpenApiRouter::new()
+        .merge(site.identity.routes())
+        .merge(overview::routes(site.clone()))
+        .merge(sitewarden_devices::routes(devices(site)))
+        .merge(sitewarden_telemetry::routes(sitewarden_telemetry::Deps { store: store.clone(), gate: gate.clone() }))
+        .merge(sitewarden_findings::routes(sitewarden_findings::Deps { store: store.clone(), gate: gate.clone() }))
+        .merge(rules::routes(site.clone()))
+        .merge(sitewarden_policy::routes(sitewarden_policy::Deps { store, gate, policies: ground.policies.clone() }))
+        .merge(audit::routes(site.clone()))
+        .merge(live::routes(site.live.clone()));
+    OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", routes)
+}
+
+fn devices(site: &Site) -> sitewarden_devices::Deps {
+    let ground = &site.ground;
+    let (clock, registry, latest) = (ground.clock, Arc::clone(&ground.registry), Arc::clone(&site.latest));
+    let policies = ground.policies.clone();
+    sitewarden_devices::Deps {
+        store: ground.store.clone(),
+        gate: ground.gate.clone(),
+        registry: Arc::clone(&ground.registry),
+        now: Arc::new(move || clock.now().wall),
+        latest: Arc::new(move |id| overview::latest_of(&latest, id)),
+        open_findings: Arc::new(move |conn| overview::open_by_device(conn, &registry)),
+        sign_csr: admin::sign_csr(Arc::clone(&ground.pki), clock),
+        ca_pem: ground.pki.ca_pem().into(),
+        changed: Arc::new(move || policies.entities_changed()),
+    }
+}
+
+/// All routes with their layers.
+fn router(site: &Site) -> Router {
+    let (api, document) = api(site).split_for_parts();
+    let document: Arc<str> = document.to_pretty_json().unwrap_or_default().into();
+    let openapi = axum::routing::get(move || async move {
+        ([(axum::http::header::CONTENT_TYPE, "application/json")], document.to_string())
+    });
+    let who = axum::middleware::from_fn_with_state(site.identity.clone(), sitewarden_identity::authenticate);
+    let api = api.layer(who).route("/api/v1/openapi.json", openapi);
+    let api = layers::with_fallbacks(api);
+    let pages = memory_serve::load!().index_file(Some("/index.html")).into_router();
+    let routes = Router::new().merge(operations::routes(site.clone())).merge(pages).merge(api);
+    harden(routes, Settings::default())
+}
+
+/// The document of the API, without anything behind it.
+pub(crate) fn openapi(site: &Site) -> utoipa::openapi::OpenApi {
+    api(site).into_openapi()
+}
+
+/// Starts serving; the handle ends it.
+pub(crate) fn spawn(
+    listener: std::net::TcpListener,
+    site: &Site,
+) -> Result<axum_server::Handle<SocketAddr>, Box<dyn std::error::Error + Send + Sync>> {
+    listener.set_nonblocking(true).map_err(WebError::Serve)?;
+    let tls = axum_server::tls_rustls::RustlsConfig::from_config(site.ground.pki.https());
+    let handle = axum_server::Handle::new();
+    let server = axum_server::from_tcp_rustls(listener, tls).map_err(WebError::Serve)?.handle(handle.clone());
+    let service = router(site).into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move {
+        if let Err(error) = server.serve(service).await {
+            tracing::error!(%error, "the web server ended");
+        }
+    });
+    Ok(handle)
+}
