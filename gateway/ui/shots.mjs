@@ -101,9 +101,9 @@ function plan(device, finding) {
     { name: 'audit-not-allowed', open: at('/audit'), answers: { '/audit': denied, '/site-log/head': denied } },
     { name: 'devices-loading', open: at('/devices'), answers: { '/devices': 'never' } },
     { name: 'overview-viewer', open: at('/findings'), answers: { '/session': 'viewer' } },
-    { name: 'overview-stale', open: at('/'), act: goStale },
-    { name: 'devices-stale', open: at('/devices'), act: goStale },
-    { name: 'device-stale', open: at(devicePath), act: goStale },
+    { name: 'overview-stale', open: at('/'), act: goStale, answers: { '/events': 'cut' } },
+    { name: 'devices-stale', open: at('/devices'), act: goStale, answers: { '/events': 'cut' } },
+    { name: 'device-stale', open: at(devicePath), act: goStale, answers: { '/events': 'cut' } },
     { name: 'overview-german', open: at('/'), language: 'de', looks: ['light'] },
     { name: 'finding-german', open: at(`/findings/${encodeURIComponent(finding)}`), language: 'de', looks: ['light'] },
     { name: 'overview-contrast', open: at('/'), contrast: true, looks: ['light', 'dark'] },
@@ -145,6 +145,7 @@ async function answer(page, path, reply) {
   const pattern = new RegExp(`/api/v1(/[^?]*)?${path}(\\?.*)?$`);
   await page.route(pattern, async (route) => {
     if (reply === 'never') return;
+    if (reply === 'cut') return route.abort();
     if (reply === 'viewer') {
       const response = await route.fetch();
       const body = await response.json();

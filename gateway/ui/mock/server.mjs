@@ -79,7 +79,7 @@ const list = (url, items, ...names) => items.filter((item) => names.every(([quer
 const among = (text, value) => text.split(',').includes(value);
 
 const routes = [
-  ['GET', '/setup', () => ({ body: { needed: !setupDone, steps: ['owner', 'trust', 'time'], ca_fingerprint: 'harbor violet nine maple oxygen ladder frost tin', box_time: new Date(Date.now() - 1000).toISOString() } })],
+  ['GET', '/setup', () => ({ body: { needed: !setupDone && !signedIn, steps: setupDone ? [] : signedIn ? ['trust', 'time'] : ['owner', 'trust', 'time'], ca_fingerprint: 'harbor violet nine maple oxygen ladder frost tin', box_time: new Date(Date.now() - 1000).toISOString() } })],
   ['POST', '/setup/owner', (_, body) => (body.code === 'WRONG' ? problem(403, 'setup-code', 'The set-up code is another one. It is on the console of the box.') : ((signedIn = true), { status: 201, body: session() }))],
   ['POST', '/setup/finish', () => ((setupDone = true), { status: 204 })],
   ['GET', '/session', () => (signedIn ? { body: session() } : problem(401, 'not-signed-in', 'Nobody is signed in.'))],

@@ -109,11 +109,12 @@ class Box {
     if (this.#timer) clearTimeout(this.#timer);
     try {
       const overview = await api.overview();
-      this.overview = overview;
-      this.failure = null;
       const time = parse(overview.box.time);
       if (time !== null) clock.learn(time);
+      // Before it is shown, so that the worst device stands first from the beginning.
       await this.#findWorst(overview);
+      this.overview = overview;
+      this.failure = null;
     } catch (failure) {
       if (!(failure instanceof ApiFailure)) throw failure;
       this.failure = failure;

@@ -3,7 +3,7 @@
 export const PASSWORD_LEAST = 12;
 
 export function loginFits(login: string): boolean {
-  return /^[a-z0-9][a-z0-9._-]{0,63}$/.test(login.trim());
+  return /^[a-z0-9._@+-]{1,64}$/i.test(login.trim());
 }
 
 export function isTimeZone(zone: string): boolean {

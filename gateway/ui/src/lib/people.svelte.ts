@@ -10,7 +10,7 @@ class People {
 
   /** Loads the names once, for those who may see them; everybody else sees ids. */
   async find(): Promise<void> {
-    if (this.#asked || !session.can('audit')) return;
+    if (this.#asked || !session.allowed('audit')) return;
     this.#asked = true;
     try {
       const { items } = await api.users();

@@ -1,16 +1,19 @@
 // Who is signed in. The cookie is the box's; the page only knows the name and role that belong to it.
 
 import { api, ApiFailure } from '../api';
+import { common } from '../strings/common';
 import type { Session } from '../api/types';
 import { box, watchContact } from './box.svelte';
 import { place } from './location.svelte';
-import { can, type Ability } from './roles';
+import { can, who, type Ability } from './roles';
 
 class SignedIn {
   current = $state.raw<Session | null>(null);
   /** False until the box said whether somebody is signed in. */
   known = $state(false);
   setupNeeded = $state(false);
+  /** Steps of the first set-up that an owner left out. */
+  setupLeft = $state.raw<string[]>([]);
 
   constructor() {
     watchContact(() => this.#gone());
@@ -24,7 +27,7 @@ class SignedIn {
       if (!(failure instanceof ApiFailure)) throw failure;
       if (failure.unreachable) return;
       this.current = null;
-      await this.#findSetup();
+      await this.findSetup();
     }
     this.known = true;
   }
@@ -34,9 +37,27 @@ class SignedIn {
     this.known = true;
     this.setupNeeded = false;
     box.start();
+    if (session.user.role === 'owner') void this.findSetup();
   }
 
+  /** Whether it may be tried now: the role allows it and the box answers. */
   can(ability: Ability): boolean {
+    return this.why(ability) === '';
+  }
+
+  /** Why it cannot be tried; empty when it can. */
+  why(ability: Ability): string {
+    if (!this.current) return common.noAnswer;
+    const { role } = this.current.user;
+    if (!can(role, ability)) {
+      const roles = who(ability).map((each) => common.roles[each]);
+      return `${common.yourRole(common.roles[role])} ${common.needs(roles.join(` ${common.or} `))}`;
+    }
+    return box.lostSince === null ? '' : `${common.noAnswer}.`;
+  }
+
+  /** Whether the role allows it, also while the box is silent: for what is shown and not for what is done. */
+  allowed(ability: Ability): boolean {
     return this.current !== null && can(this.current.user.role, ability);
   }
 
@@ -48,9 +69,12 @@ class SignedIn {
     place.go('/sign-in');
   }
 
-  async #findSetup(): Promise<void> {
+  /** Asks the box what is left of the first set-up. */
+  async findSetup(): Promise<void> {
     try {
-      this.setupNeeded = (await api.setup()).needed;
+      const setup = await api.setup();
+      this.setupNeeded = setup.needed;
+      this.setupLeft = setup.steps;
     } catch (failure) {
       if (!(failure instanceof ApiFailure)) throw failure;
       this.setupNeeded = false;

@@ -23,6 +23,9 @@ export const overview: typeof English = {
     if (verdict === 'attention') return serious > 0 ? `${serious} Befunde mit hoher oder mittlerer Schwere offen` : 'ein vertrautes Gerät ist verspätet';
     return 'nichts über niedrig ist offen';
   },
+  setupLeft: 'Die erste Einrichtung ist nicht abgeschlossen.',
+  setupLeftText: 'Der Standort hat noch keinen eigenen Namen und keine Zeitzone.',
+  setupGo: 'Fortsetzen',
   ofLive: (total) => `von ${total} vertrauten Geräten melden`,
   box: 'Box',
   boxText: 'Alles wird auf dieser Box beurteilt und behalten. Nichts wird gesendet.',

@@ -35,7 +35,7 @@ export const settings: typeof English = {
   passwordNew: 'Neues Passwort',
   passwordKeep: 'Leer: Es bleibt, wie es ist.',
   passwordShort: (length) => `Das Passwort hat ${length} Zeichen; nötig sind 12.`,
-  loginWrong: 'Ein Benutzername hat nur Kleinbuchstaben, Ziffern, Punkte und Bindestriche.',
+  loginWrong: 'Ein Benutzername hat nur Buchstaben, Ziffern und . _ - @ +.',
   nameMissing: 'Geben Sie einen Namen ein.',
   addTitle: 'Person hinzufügen',
   add: 'Hinzufügen',

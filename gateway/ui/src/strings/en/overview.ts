@@ -17,6 +17,9 @@ export const overview = {
   showSilent: (count: string) => (count === '1' ? 'Show the silent device' : `Show ${count} silent devices`),
   /** The box speaks English; another language says the same from its numbers. */
   sentence: null as ((overview: Overview) => string) | null,
+  setupLeft: 'The first set-up is not finished.',
+  setupLeftText: 'The site has no name of its own and no time zone yet.',
+  setupGo: 'Go on',
   ofLive: (total: string) => `of ${total} trusted devices report`,
   box: 'Box',
   boxText: 'Everything is judged and kept on this box. Nothing is sent out.',

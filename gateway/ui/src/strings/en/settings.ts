@@ -33,7 +33,7 @@ export const settings = {
   passwordNew: 'New password',
   passwordKeep: 'Empty: it stays as it is.',
   passwordShort: (length: number) => `The password has ${length} characters; it needs 12.`,
-  loginWrong: 'Only small letters, digits, dots and hyphens can be in a user name.',
+  loginWrong: 'A user name has letters, digits and . _ - @ + only.',
   nameMissing: 'Type a name.',
   addTitle: 'Add person',
   add: 'Add',
