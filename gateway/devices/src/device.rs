@@ -143,8 +143,7 @@ impl Presence {
             if gap < SAME_REPORT {
                 return;
             }
-            let learned =
-                self.interval.map_or(gap, |interval| (interval * 4 + gap.min(interval * 5)) / 5);
+            let learned = self.interval.map_or(gap, |interval| (interval * 4 + gap.min(interval * 5)) / 5);
             self.interval = Some(learned.min(INTERVAL_MAX));
         }
         self.last_report = Some(received);

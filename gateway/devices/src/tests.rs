@@ -30,8 +30,8 @@ fn kinds_of_log(store: &TestStore) -> Vec<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
     let read = runtime.block_on(store.store.read(|conn| site_log::read(conn, 0, 100)));
     match read.map_err(|error: ReadError<_>| error).expect("read") {
-        site_log::ReadLog::Records(records) => records.into_iter().map(|record| record.kind).collect(),
-        site_log::ReadLog::Reset { .. } => panic!("nothing was pruned"),
+        site_log::Page::Records(records) => records.into_iter().map(|record| record.kind).collect(),
+        site_log::Page::Reset { .. } => panic!("nothing was pruned"),
     }
 }
 
