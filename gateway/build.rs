@@ -1,4 +1,4 @@
-//! Build script: embeds the web UI and the shipped rules, policies and dialects into the binary.
+//! Build script: embeds the web UI and the shipped rules and dialects into the binary.
 //!
 //! It calls no other tool: the UI is built by `make ui` beforehand and read from `UI_DIST` (or
 //! `gateway/ui/dist`). Without it a debug build shows a placeholder page; a release build fails.
@@ -37,14 +37,14 @@ fn embed_ui(manifest: &Path) {
 fn embed_config(config: &Path, out: &Path) {
     let mut code = String::new();
     for (folder, extensions) in
-        [("rules", &["yml"][..]), ("dialects", &["toml"][..]), ("policies", &["cedar", "cedarschema", "toml"][..])]
+        [("rules", &["yml"][..]), ("dialects", &["toml"][..])]
     {
-        let directory = config.join(folder);
+        let directory = config.join(folder).canonicalize().unwrap_or_else(|_| config.join(folder));
         println!("cargo::rerun-if-changed={}", directory.display());
         let _ = writeln!(code, "/// Shipped `config/{folder}`: file name and text.");
         let _ = writeln!(code, "pub(crate) const {}: &[(&str, &str)] = &[", folder.to_uppercase());
         for file in files(&directory, extensions) {
-            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let name = file.strip_prefix(&directory).unwrap_or(&file).display().to_string();
             let _ = writeln!(code, "    ({name:?}, include_str!({:?})),", file.display().to_string());
         }
         code.push_str("];\n");
@@ -52,13 +52,17 @@ fn embed_config(config: &Path, out: &Path) {
     fs::write(out.join("embedded.rs"), code).expect("OUT_DIR can be written");
 }
 
+/// Files with one of the extensions, sub-folders included, sorted.
 fn files(directory: &Path, extensions: &[&str]) -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> = fs::read_dir(directory)
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(|path| path.extension().is_some_and(|ext| extensions.iter().any(|known| ext == *known)))
-        .collect();
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(files(&path, extensions));
+        } else if path.extension().is_some_and(|ext| extensions.iter().any(|known| ext == *known)) {
+            found.push(path);
+        }
+    }
     found.sort();
-    found.iter().filter_map(|path| path.canonicalize().ok()).collect()
+    found
 }

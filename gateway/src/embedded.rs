@@ -1,4 +1,4 @@
-//! Shipped rules, dialects and policies, compiled into the binary by `build.rs`.
+//! Shipped rules and dialects, compiled into the binary by `build.rs`.
 //!
 //! They are the defaults of an unconfigured box; a configured folder replaces its set as a whole.
 
