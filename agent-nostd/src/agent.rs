@@ -118,6 +118,7 @@ impl<F: MultiwriteNorFlash> Agent<F> {
         Self::read(flash, layout, board, random).map_err(|source| StartError { source })
     }
 
+    #[inline(never)] // its frame is freed before the next one's begins
     fn read(
         mut flash: F,
         layout: Layout,
@@ -165,6 +166,7 @@ impl<F: MultiwriteNorFlash> Agent<F> {
     }
 
     /// Takes the stored parameters into use. They were checked before they were stored; they are checked again.
+    #[inline(never)] // its frame is freed before the next one's begins
     fn load_parameters(&mut self) -> Result<(), FlashError> {
         let mut buffer = [0; STORE_BUFFER];
         let raised = self.store.raised(&mut self.flash)?;
@@ -249,6 +251,7 @@ impl<F: MultiwriteNorFlash> Agent<F> {
     }
 
     /// One round of samples.
+    #[inline(never)] // its frame is freed before the next one's begins
     pub fn sample(&mut self, now_ms: u64, samples: &[Sample], tamper_open: bool) {
         let before = self.rules.raised();
         let mut rules = mem::replace(&mut self.rules, Rules::new(&[], 0));
@@ -288,6 +291,7 @@ impl<F: MultiwriteNorFlash> Agent<F> {
     }
 
     /// Signs a finding and puts it on flash.
+    #[inline(never)] // its frame is freed before the next one's begins
     fn push(&mut self, now_ms: u64, change: Change, lost: Option<u32>) -> Result<(), FlashError> {
         let stamp = self.stamp(now_ms);
         let sequence = (u64::from(self.boot_counter) << 32) | u64::from(self.next_finding);
@@ -317,6 +321,7 @@ impl<F: MultiwriteNorFlash> Agent<F> {
     }
 
     /// Bytes from the line.
+    #[inline(never)] // its frame is freed before the next one's begins
     pub fn receive(&mut self, now_ms: u64, bytes: &[u8], random: &mut dyn FnMut() -> Secret) {
         let mut input = bytes;
         let mut buffer = [0; MAX_ENCODED];
@@ -365,6 +370,7 @@ impl<F: MultiwriteNorFlash> Agent<F> {
         self.tell_lost(now_ms);
     }
 
+    #[inline(never)] // its frame is freed before the next one's begins
     fn take_parameters(&mut self, cose: &[u8]) -> ParametersOutcome {
         let Some(enrolment) = &self.enrolment else { return ParametersOutcome::NotSigned };
         let parameters = match Parameters::verify(cose, self.device, &enrolment.site.signing, verify) {
@@ -416,6 +422,7 @@ impl<F: MultiwriteNorFlash> Agent<F> {
     }
 
     /// Says the next thing, if the line is free: greeting, outcome, finding, readings.
+    #[inline(never)] // its frame is freed before the next one's begins
     fn speak(&mut self, now_ms: u64) {
         if !self.link.output().is_empty() {
             return;
@@ -448,6 +455,7 @@ impl<F: MultiwriteNorFlash> Agent<F> {
     }
 
     /// Sends the oldest finding, or sends it again; says whether it is in the output.
+    #[inline(never)] // its frame is freed before the next one's begins
     fn send_finding(&mut self, now_ms: u64) -> bool {
         if self.under_way.is_some_and(|under_way| now_ms < under_way.until_ms) || self.queued == 0 {
             return false;

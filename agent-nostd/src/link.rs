@@ -93,6 +93,7 @@ impl Link {
     }
 
     /// Begins what is due. A frame that did not leave yet is not replaced: the line is slower than the deadline.
+    #[inline(never)] // its frame is freed before the next one's begins
     pub(crate) fn poll(&mut self, now_ms: u64, ours: &Ours<'_>, random: &mut dyn FnMut() -> Secret) {
         if self.is_up() || now_ms < self.deadline_ms || !self.output.is_empty() {
             return;
@@ -122,6 +123,7 @@ impl Link {
     }
 
     /// Seals `message`. Says whether it is in the output; if not, the line is busy, or the session is used up and given up.
+    #[inline(never)] // its frame is freed before the next one's begins
     pub(crate) fn say(&mut self, message: &ToSite<'_>, now_ms: u64) -> bool {
         let Phase::Up(session) = &mut self.phase else { return false };
         if !self.output.is_empty() {
@@ -138,6 +140,7 @@ impl Link {
         }
     }
 
+    #[inline(never)] // its frame is freed before the next one's begins
     fn send(&mut self, header: Header, body: &[u8]) {
         let mut bytes = [0; MAX_ENCODED];
         if let Ok(length) = frame::encode(header, body, &mut bytes) {
@@ -180,6 +183,7 @@ impl Link {
         }
     }
 
+    #[inline(never)] // its frame is freed before the next one's begins
     fn accept(&mut self, header: Header, body: &[u8]) -> bool {
         let Phase::Linking(state) = &self.phase else { return false };
         if header.session != state.context().session {
@@ -191,6 +195,7 @@ impl Link {
         true
     }
 
+    #[inline(never)] // its frame is freed before the next one's begins
     fn prove(&mut self, header: Header, body: &[u8], now_ms: u64, request: &EnrolRequest<'_>) {
         let Phase::Enrolling(state) = &self.phase else { return };
         let context = state.context();

@@ -1,81 +1,143 @@
-//! The CMSDK APB UART (Arm DDI 0479, section 4.3), polled.
+//! The CMSDK APB UART (Arm DDI 0479, section 4.3).
 //!
-//! It has no queue of its own beyond the one byte of the hardware: the caller polls often enough for its line speed.
-//! Invariant: registers are accessed as whole aligned words at the addresses of AN386 only.
+//! The link receives by interrupt into a ring, because a signature takes longer than a byte on the line; the console only
+//! sends. A byte that finds the ring full is dropped: the frame's CRC notices.
+//! Invariant: the interrupt is the ring's only writer, [`LinkUart::read`] its only reader.
 
-use core::ptr::{read_volatile, write_volatile};
+use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
-/// Register blocks of the UARTs (AN386, memory map).
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Base {
-    Uart0 = 0x4000_4000,
-    Uart1 = 0x4000_5000,
-}
+use cortex_m_rt::exception;
 
-const DATA: usize = 0x00;
-const STATE: usize = 0x04;
-const CTRL: usize = 0x08;
-const BAUDDIV: usize = 0x10;
+use crate::register::Register;
+
+const UART0: usize = 0x4000_4000;
+const UART1: usize = 0x4000_5000;
+const UART0_RX_INTERRUPT: i16 = 0;
+/// Cortex-M4 interrupt set-enable register (Armv7-M B3.4.4).
+const NVIC_ISER0: Register = Register::at(0xe000_e100);
 
 const STATE_TX_FULL: u32 = 1;
 const STATE_RX_FULL: u32 = 1 << 1;
-const CTRL_TX_RX: u32 = 0b11;
+const CTRL_TX: u32 = 1;
+const CTRL_RX: u32 = 1 << 1;
+const CTRL_RX_INTERRUPT: u32 = 1 << 3;
+const INTERRUPT_RX: u32 = 1 << 1;
 /// 25 MHz / 115,200 baud.
 const DIVIDER_115200: u32 = 217;
 
-/// One UART at 115,200 baud, 8N1.
+/// Bytes that arrive while the agent computes: two frames of the largest size.
+const RING: usize = 1280;
+
+static BYTES: [AtomicU8; RING] = [const { AtomicU8::new(0) }; RING];
+static HEAD: AtomicUsize = AtomicUsize::new(0);
+static TAIL: AtomicUsize = AtomicUsize::new(0);
+
 #[derive(Debug)]
-pub struct Uart {
-    base: usize,
+struct Uart {
+    data: Register,
+    state: Register,
+    control: Register,
+    interrupt: Register,
+    divider: Register,
 }
 
 impl Uart {
-    pub(crate) fn new(base: Base) -> Self {
-        let uart = Self { base: base as usize };
-        uart.write_register(BAUDDIV, DIVIDER_115200);
-        uart.write_register(CTRL, CTRL_TX_RX);
-        uart
-    }
-
-    fn read_register(&self, offset: usize) -> u32 {
-        // SAFETY: `base` is one of `Base`, `offset` one of the constants above: a mapped, aligned device register.
-        unsafe { read_volatile((self.base + offset) as *const u32) }
-    }
-
-    fn write_register(&self, offset: usize, value: u32) {
-        // SAFETY: as in `read_register`; these registers have no effect on memory.
-        unsafe { write_volatile((self.base + offset) as *mut u32, value) }
-    }
-
-    /// The byte that arrived, if one did.
-    pub fn read(&mut self) -> Option<u8> {
-        if self.read_register(STATE) & STATE_RX_FULL == 0 {
-            return None;
+    const fn at(base: usize) -> Self {
+        Self {
+            data: Register::at(base),
+            state: Register::at(base + 0x04),
+            control: Register::at(base + 0x08),
+            interrupt: Register::at(base + 0x0c),
+            divider: Register::at(base + 0x10),
         }
-        Some((self.read_register(DATA) & 0xff) as u8)
     }
 
-    /// Takes `byte` if the transmitter is free; says whether it did.
-    #[must_use]
-    pub fn try_write(&mut self, byte: u8) -> bool {
-        if self.read_register(STATE) & STATE_TX_FULL != 0 {
+    fn try_write(&self, byte: u8) -> bool {
+        if self.state.read() & STATE_TX_FULL != 0 {
             return false;
         }
-        self.write_register(DATA, u32::from(byte));
+        self.data.write(u32::from(byte));
         true
-    }
-
-    /// Writes all of `bytes`, waiting for the line.
-    pub fn write_all(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            while !self.try_write(byte) {}
-        }
     }
 }
 
-impl core::fmt::Write for Uart {
+/// UART 0 at 115,200 baud, 8N1.
+#[derive(Debug)]
+pub struct LinkUart(Uart);
+
+impl LinkUart {
+    pub(crate) fn new() -> Self {
+        let uart = Uart::at(UART0);
+        uart.divider.write(DIVIDER_115200);
+        uart.control.write(CTRL_TX | CTRL_RX | CTRL_RX_INTERRUPT);
+        NVIC_ISER0.write(1 << UART0_RX_INTERRUPT);
+        Self(uart)
+    }
+
+    /// Moves the bytes that arrived into `out`; returns how many.
+    pub fn read(&mut self, out: &mut [u8]) -> usize {
+        let mut tail = TAIL.load(Ordering::Relaxed);
+        let head = HEAD.load(Ordering::Acquire);
+        let mut count = 0;
+        for slot in out {
+            if tail == head {
+                break;
+            }
+            if let Some(byte) = BYTES.get(tail) {
+                *slot = byte.load(Ordering::Relaxed);
+            }
+            tail = (tail + 1) % RING;
+            count += 1;
+        }
+        TAIL.store(tail, Ordering::Release);
+        count
+    }
+
+    /// Sends what the transmitter takes of `bytes` now; returns how many.
+    pub fn write(&mut self, bytes: &[u8]) -> usize {
+        bytes.iter().take_while(|byte| self.0.try_write(**byte)).count()
+    }
+}
+
+/// UART 1 at 115,200 baud, 8N1, sending only.
+#[derive(Debug)]
+pub struct Console(Uart);
+
+impl Console {
+    pub(crate) fn new() -> Self {
+        let uart = Uart::at(UART1);
+        uart.divider.write(DIVIDER_115200);
+        uart.control.write(CTRL_TX);
+        Self(uart)
+    }
+}
+
+impl core::fmt::Write for Console {
     fn write_str(&mut self, text: &str) -> core::fmt::Result {
-        self.write_all(text.as_bytes());
+        for byte in text.bytes() {
+            while !self.0.try_write(byte) {}
+        }
         Ok(())
+    }
+}
+
+/// Every device interrupt; only the link's receiver is enabled.
+#[exception]
+unsafe fn DefaultHandler(interrupt: i16) {
+    if interrupt != UART0_RX_INTERRUPT {
+        return;
+    }
+    let uart = Uart::at(UART0);
+    uart.interrupt.write(INTERRUPT_RX);
+    while uart.state.read() & STATE_RX_FULL != 0 {
+        let byte = (uart.data.read() & 0xff) as u8;
+        let head = HEAD.load(Ordering::Relaxed);
+        let next = (head + 1) % RING;
+        if next != TAIL.load(Ordering::Acquire)
+            && let Some(slot) = BYTES.get(head)
+        {
+            slot.store(byte, Ordering::Relaxed);
+            HEAD.store(next, Ordering::Release);
+        }
     }
 }
