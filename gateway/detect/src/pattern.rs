@@ -129,11 +129,41 @@ pub(crate) enum Shape {
     /// The end.
     Suffix(String),
     /// Anywhere.
-    Contains(String),
+    Contains(Needle),
     /// Any text at all.
     Anything,
     /// Wildcards inside.
     Glob(Glob),
+}
+
+/// A text that is looked for, with the search prepared.
+#[derive(Clone, Debug)]
+pub(crate) struct Needle {
+    text: String,
+    finder: memchr::memmem::Finder<'static>,
+}
+
+impl Needle {
+    fn new(text: &str) -> Self {
+        let finder = memchr::memmem::Finder::new(text.as_bytes()).into_owned();
+        Self { text: text.to_owned(), finder }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl PartialEq for Needle {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+impl Eq for Needle {}
+impl std::hash::Hash for Needle {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
 }
 
 /// A compiled pattern.
@@ -172,7 +202,7 @@ impl Pattern {
             [Part::Text(text)] => Shape::Exact(text.clone()),
             [Part::Text(text), Part::Any] => Shape::Prefix(text.clone()),
             [Part::Any, Part::Text(text)] => Shape::Suffix(text.clone()),
-            [Part::Any, Part::Text(text), Part::Any] => Shape::Contains(text.clone()),
+            [Part::Any, Part::Text(text), Part::Any] => Shape::Contains(Needle::new(text)),
             _ => Shape::Glob(Glob::new(&merged)),
         };
         Self { shape, cased }
@@ -184,7 +214,7 @@ impl Pattern {
             Shape::Exact(wanted) => text == wanted,
             Shape::Prefix(wanted) => text.starts_with(wanted.as_str()),
             Shape::Suffix(wanted) => text.ends_with(wanted.as_str()),
-            Shape::Contains(wanted) => text.contains(wanted.as_str()),
+            Shape::Contains(wanted) => wanted.finder.find(text.as_bytes()).is_some(),
             Shape::Anything => true,
             Shape::Glob(glob) => glob.matches(text),
         }

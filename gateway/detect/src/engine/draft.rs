@@ -35,7 +35,7 @@ pub(crate) fn plain(rule: &Rule, detection: &Detection, view: &View<'_>) -> Find
             reason,
             rule_source: rule.source.to_string(),
             atoms,
-            events: vec![view.kept().as_ref().clone()],
+            events: vec![view.evidence()],
             window: None,
         },
         ..blank(rule, view.time)
@@ -74,7 +74,7 @@ pub(crate) fn held(
     };
     let mut events: Vec<_> = state.events.iter().map(|event| event.as_ref().clone()).collect();
     if cleared {
-        events.push(view.kept().as_ref().clone());
+        events.push(view.evidence());
     }
     FindingDraft {
         dedup_key: dedup(rule, key),

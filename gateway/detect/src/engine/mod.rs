@@ -297,3 +297,5 @@ fn fresh(rule: &Rule, limits: Limits) -> State {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod property;

@@ -74,13 +74,22 @@ impl<'a> View<'a> {
         }
     }
 
-    /// The event as evidence.
+    /// The event as evidence, for one who keeps it alone.
+    pub(crate) fn evidence(&self) -> EvidenceEvent {
+        match self.kept.get() {
+            Some(kept) => kept.as_ref().clone(),
+            None => self.make(),
+        }
+    }
+
+    fn make(&self) -> EvidenceEvent {
+        let fields = self.fields().0.iter().map(|(key, value)| (key.to_string(), json(value, 0))).collect();
+        EvidenceEvent { time: self.time, fields: serde_json::Value::Object(fields) }
+    }
+
+    /// The event as evidence, shared by those who keep it.
     pub(crate) fn kept(&self) -> Arc<EvidenceEvent> {
-        let make = || {
-            let fields = self.fields().0.iter().map(|(key, value)| (key.to_string(), json(value, 0))).collect();
-            Arc::new(EvidenceEvent { time: self.time, fields: serde_json::Value::Object(fields) })
-        };
-        self.kept.get_or_init(make).clone()
+        self.kept.get_or_init(|| Arc::new(self.make())).clone()
     }
 
     /// The key of these fields, `None` when the event lacks one of them.

@@ -22,6 +22,8 @@ pub(crate) enum Opener {
     Base(String),
     /// The field contains this text, folded; at least [`super::grams::LENGTH`] bytes that JSON never escapes.
     Contains(String),
+    /// The field contains a character beyond ASCII.
+    NonAscii,
     /// The field is there.
     Present,
 }
@@ -31,7 +33,28 @@ pub(crate) type Gate = (Option<Arc<str>>, Opener);
 
 /// The gates of a rule; `None` when it has to be evaluated always.
 pub(crate) fn of(logic: &Logic, atoms: &[Atom], uses: &HashMap<Gate, usize>) -> Option<Vec<Gate>> {
-    choose(logic, atoms, uses).map(|(_, gates)| gates)
+    choose(logic, atoms, uses).map(|(_, gates)| gates).or_else(|| by_fields(logic, atoms))
+}
+
+/// For a rule of exceptions alone: when it does not hold for an event that has none of its fields, each of its
+/// fields is a gate.
+fn by_fields(logic: &Logic, atoms: &[Atom]) -> Option<Vec<Gate>> {
+    let absent = |index: usize| atoms.get(index).is_some_and(|atom| atom.test == Test::Null);
+    if logic.holds(&mut { absent }) {
+        return None;
+    }
+    let mut gates: Vec<Gate> = Vec::new();
+    let mut keyword = false;
+    logic.each_atom(false, &mut |index, _| {
+        let Some(atom) = atoms.get(index) else { return };
+        keyword |= atom.field.is_none();
+        let gate = (atom.field.clone(), Opener::Present);
+        if !gates.contains(&gate) {
+            gates.push(gate);
+        }
+    });
+    // A comparison of two fields needs the first; a keyword may stand anywhere.
+    (!keyword).then_some(gates)
 }
 
 /// Counts how many atoms would open by each gate, over all rules.
@@ -132,7 +155,21 @@ const COMMON: [&str; 8] = [
 fn by_fragment(pattern: &Pattern) -> (f64, Opener) {
     match fragment(pattern) {
         Some(text) => (chance_of(&text), Opener::Contains(text)),
+        None if !is_ascii(pattern) => (0.02, Opener::NonAscii),
         None => (0.6, Opener::Present),
+    }
+}
+
+/// Whether every text that the pattern asks for is ASCII; else no ASCII text can match it.
+pub(crate) fn is_ascii(pattern: &Pattern) -> bool {
+    match &pattern.shape {
+        Shape::Exact(text) | Shape::Prefix(text) | Shape::Suffix(text) => text.is_ascii(),
+        Shape::Contains(text) => text.as_str().is_ascii(),
+        Shape::Anything => true,
+        Shape::Glob(glob) => {
+            let ascii = |piece: &Piece| if let Piece::Text(text) = piece { text.is_ascii() } else { true };
+            glob.runs.iter().flatten().all(ascii)
+        }
     }
 }
 
@@ -147,7 +184,7 @@ fn chance_of(text: &str) -> f64 {
 }
 
 /// The longest run of bytes in the pattern that JSON writes as they are.
-fn fragment<'p>(pattern: &'p Pattern) -> Option<String> {
+pub(crate) fn fragment<'p>(pattern: &'p Pattern) -> Option<String> {
     let mut longest = "";
     let mut consider = |text: &'p str| {
         for run in text.split(|c: char| !c.is_ascii() || !is_safe(c as u8)) {
@@ -157,7 +194,8 @@ fn fragment<'p>(pattern: &'p Pattern) -> Option<String> {
         }
     };
     match &pattern.shape {
-        Shape::Exact(text) | Shape::Prefix(text) | Shape::Suffix(text) | Shape::Contains(text) => consider(text),
+        Shape::Exact(text) | Shape::Prefix(text) | Shape::Suffix(text) => consider(text),
+        Shape::Contains(text) => consider(text.as_str()),
         Shape::Glob(glob) => {
             for piece in glob.runs.iter().flatten() {
                 if let Piece::Text(text) = piece {

@@ -22,6 +22,7 @@ use crate::number::Number;
 use crate::rule::{Body, Rule};
 use hash::folded;
 pub(crate) use program::Program;
+use program::Field;
 use scan::{Names, SpanKind};
 use slots::{Glance, Slots, parse_number};
 pub(crate) use slots::Source;
@@ -225,12 +226,9 @@ impl Matcher {
             }
         };
         self.program.always.iter().for_each(|rule| open(*rule));
-        let dirty = match source {
-            Source::Json(bytes) => !bytes.is_ascii() || has_unicode_escape(bytes),
-            Source::Typed(_) => false,
-        };
+        self.slots.inspect(source);
         if plan.keywords {
-            self.slots.search_keywords(&self.program, source, dirty, &mut open);
+            self.slots.search_keywords(&self.program, source, &mut open);
         }
         for at in 0..self.slots.present.len() {
             let Some(id) = self.slots.present.get(at).copied() else { break };
@@ -244,15 +242,24 @@ impl Matcher {
             match self.slots.glance(id, source) {
                 Glance::Null => {}
                 Glance::Whole => field.all.iter().for_each(|rule| open(*rule)),
-                Glance::Int(whole) => field.open_text(whole.to_string().as_bytes(), &mut open),
+                Glance::Int(whole) => {
+                    open_text(&mut self.slots, id, field, whole.to_string().as_bytes(), &mut open);
+                }
                 Glance::Number(raw) => match parse_number(raw) {
-                    Some(Number::Int(_)) => field.open_text(raw, &mut open),
+                    Some(Number::Int(_)) => open_text(&mut self.slots, id, field, raw, &mut open),
                     _ => field.all.iter().for_each(|rule| open(*rule)),
                 },
-                Glance::Decoded(text) if text.is_ascii() => field.open_text(text.as_bytes(), &mut open),
-                Glance::Text(raw) if !dirty => field.open_text(raw, &mut open),
+                Glance::Decoded(text) if text.is_ascii() => {
+                    open_text(&mut self.slots, id, field, text.as_bytes(), &mut open);
+                }
+                Glance::Text(raw) if !self.slots.is_dirty() => {
+                    open_text(&mut self.slots, id, field, raw, &mut open);
+                }
                 Glance::Decoded(_) | Glance::Text(_) => match self.slots.folded(id, source) {
-                    Some(text) => field.open_text(text.as_bytes(), &mut open),
+                    Some(text) => {
+                        open_text(&mut self.slots, id, field, text.as_bytes(), &mut open);
+                        field.beyond_ascii.iter().for_each(|rule| open(*rule));
+                    }
                     None => field.all.iter().for_each(|rule| open(*rule)),
                 },
             }
@@ -283,43 +290,35 @@ impl Matcher {
     }
 }
 
-impl program::Field {
-    /// Opens the gates for a text, as JSON writes it or as it is.
-    #[inline]
-    fn open_text(&self, text: &[u8], open: &mut impl FnMut(u32)) {
-        if !self.exact.is_empty() {
-            for rule in self.exact.get(&folded(text)).into_iter().flatten() {
+/// Opens the gates for a text, as JSON writes it or as it is.
+#[inline]
+fn open_text(slots: &mut Slots, id: u32, field: &Field, text: &[u8], open: &mut impl FnMut(u32)) {
+    if !field.exact.is_empty() {
+        for rule in field.exact.get(&folded(text)).into_iter().flatten() {
+            open(*rule);
+        }
+    }
+    if !field.base.is_empty() {
+        if let Some(slash) = memchr::memrchr(b'\\', text) {
+            let base = text.get(slash + 1..).unwrap_or_default();
+            for rule in field.base.get(&folded(base)).into_iter().flatten() {
                 open(*rule);
             }
         }
-        if !self.base.is_empty() {
-            if let Some(slash) = memchr::memrchr(b'\\', text) {
-                let base = text.get(slash + 1..).unwrap_or_default();
-                for rule in self.base.get(&folded(base)).into_iter().flatten() {
-                    open(*rule);
-                }
+    }
+    if field.gram_gates {
+        slots.search(id, field, text, open);
+    }
+    let numeric = |b: &u8| b.is_ascii_digit() || matches!(b, b'-' | b'+' | b'.');
+    if !field.numbers.is_empty() && text.first().is_some_and(numeric) {
+        match std::str::from_utf8(text).ok().and_then(Number::parse) {
+            Some(Number::Int(whole)) => {
+                field.numbers.get(&whole).into_iter().flatten().for_each(|rule| open(*rule));
             }
-        }
-        if let Some(grams) = &self.grams {
-            grams.search(text, &mut *open);
-        }
-        if !self.numbers.is_empty() && text.first().is_some_and(|b| b.is_ascii_digit() || matches!(b, b'-' | b'+' | b'.')) {
-            let number = std::str::from_utf8(text).ok().and_then(Number::parse);
-            match number {
-                Some(Number::Int(whole)) => self.numbers.get(&whole).into_iter().flatten().for_each(|rule| open(*rule)),
-                Some(Number::Float(_)) => self.all.iter().for_each(|rule| open(*rule)),
-                None => {}
-            }
+            Some(Number::Float(_)) => field.all.iter().for_each(|rule| open(*rule)),
+            None => {}
         }
     }
-}
-
-/// Whether the text has a character written as `\u....`.
-fn has_unicode_escape(bytes: &[u8]) -> bool {
-    memchr::memmem::find_iter(bytes, b"\\u").any(|at| {
-        let before = bytes.get(..at).unwrap_or_default();
-        before.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 0
-    })
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::gate::{self, Gate, Opener};
 use super::grams::Grams;
 use super::hash::{Build, folded};
+use crate::pattern::Shape;
 use crate::rule::atom::{Atom, Logic, Test};
 use crate::rule::{Body, Rule};
 
@@ -17,7 +18,7 @@ use crate::rule::{Body, Rule};
 #[derive(Debug, Default)]
 pub(crate) struct Program {
     pub(crate) fields: Vec<Field>,
-    field_ids: HashMap<Arc<str>, u32>,
+    pub(super) field_ids: HashMap<Arc<str>, u32>,
     pub(crate) atoms: Vec<Compiled>,
     /// For each rule of the set.
     pub(crate) rules: Vec<Logics>,
@@ -48,6 +49,10 @@ pub(crate) struct Compiled {
     pub(crate) field: Option<u32>,
     /// The other field of a comparison between fields.
     pub(crate) other: Option<u32>,
+    /// The field's search for runs of bytes tells whether it can hold.
+    pub(crate) marked: bool,
+    /// Cannot hold for a text that is ASCII.
+    pub(crate) beyond_ascii: bool,
     pub(crate) atom: Atom,
 }
 
@@ -66,7 +71,12 @@ pub(crate) struct Field {
     pub(crate) numbers: HashMap<i64, Vec<u32>, Build>,
     pub(crate) exact: HashMap<u64, Vec<u32>, Build>,
     pub(crate) base: HashMap<u64, Vec<u32>, Build>,
+    /// Texts that the field may contain; see [`mark_of`] for what is reported.
     pub(crate) grams: Option<Grams>,
+    /// Whether a gate is among them.
+    pub(crate) gram_gates: bool,
+    /// Rules that open when the field has a character beyond ASCII.
+    pub(crate) beyond_ascii: Vec<u32>,
     /// Rules that open when the field is there at all.
     pub(crate) present: Vec<u32>,
     /// All rules with a gate on this field.
@@ -145,7 +155,17 @@ impl Program {
             _ => None,
         };
         let id = self.atoms.len();
-        self.atoms.push(Compiled { field, other, atom: atom.clone() });
+        let pattern = if let Test::Text(pattern) = &atom.test { Some(pattern) } else { None };
+        let searched = pattern.filter(|pattern| !matches!(pattern.shape, Shape::Exact(_)));
+        let text = searched.and_then(gate::fragment).zip(field);
+        let marked = text.is_some();
+        if let Some((text, field)) = text {
+            if let Some(field) = self.fields.get_mut(field as usize) {
+                field.grams.get_or_insert_default().add(&text, mark_of(id));
+            }
+        }
+        let beyond_ascii = pattern.is_some_and(|pattern| !gate::is_ascii(pattern));
+        self.atoms.push(Compiled { field, other, marked, beyond_ascii, atom: atom.clone() });
         shared.insert(key, id);
         id
     }
@@ -188,10 +208,24 @@ impl Program {
                 push(field.exact.entry(folded(written.as_bytes())).or_default(), rule);
             }
             Opener::Base(text) => push(field.base.entry(folded(text.as_bytes())).or_default(), rule),
-            Opener::Contains(text) => field.grams.get_or_insert_default().add(&text, rule),
+            Opener::Contains(text) => {
+                field.gram_gates = true;
+                field.grams.get_or_insert_default().add(&text, gate_of(rule));
+            }
+            Opener::NonAscii => push(&mut field.beyond_ascii, rule),
             Opener::Present => push(&mut field.present, rule),
         }
     }
+}
+
+/// What a search reports for an atom: even numbers.
+fn mark_of(atom: usize) -> u32 {
+    u32::try_from(atom).unwrap_or(u32::MAX / 2) << 1
+}
+
+/// What a search reports for a rule whose gate opens: odd numbers.
+const fn gate_of(rule: u32) -> u32 {
+    rule << 1 | 1
 }
 
 fn push(list: &mut Vec<u32>, rule: u32) {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use sitewarden_core::Value;
 
-use super::program::{Compiled, Program};
+use super::program::{Compiled, Field, Program};
 use super::scan::{Span, SpanKind};
 use crate::engine::view::value_of;
 use crate::explain;
@@ -48,6 +48,11 @@ pub(crate) struct Slots {
     plain: Vec<(u32, Option<Arc<str>>)>,
     folded: Vec<(u32, Option<Arc<str>>)>,
     atoms: Vec<(u32, bool)>,
+    /// Stamp of the latest event in which an atom's run of bytes was seen, and in which a field was searched.
+    marks: Vec<u32>,
+    searched: Vec<u32>,
+    /// The event may hold more than ASCII, or characters that are written as `\u....`.
+    dirty: bool,
     /// The whole event, parsed when something asks for it.
     whole: Option<Vec<(Arc<str>, Value)>>,
     malformed: bool,
@@ -60,6 +65,8 @@ impl Slots {
             plain: vec![(0, None); program.fields.len()],
             folded: vec![(0, None); program.fields.len()],
             atoms: vec![(0, false); program.atoms.len()],
+            marks: vec![0; program.atoms.len()],
+            searched: vec![0; program.fields.len()],
             ..Self::default()
         }
     }
@@ -74,10 +81,61 @@ impl Slots {
             self.plain.fill((0, None));
             self.folded.fill((0, None));
             self.atoms.fill((0, false));
+            self.marks.fill(0);
+            self.searched.fill(0);
         }
         self.present.clear();
         self.whole = None;
         self.malformed = false;
+        self.dirty = false;
+    }
+
+    /// Looks once over the event for what cannot be judged from its bytes.
+    pub(crate) fn inspect(&mut self, source: Source<'_>) {
+        self.dirty = match source {
+            Source::Json(bytes) => !bytes.is_ascii() || has_unicode_escape(bytes),
+            Source::Typed(_) => true,
+        };
+    }
+
+    /// Searches a field for runs of bytes; marks atoms and calls with the rules whose gates open.
+    pub(crate) fn search(&mut self, id: u32, field: &Field, text: &[u8], open: &mut impl FnMut(u32)) {
+        let stamp = self.stamp;
+        if let Some(searched) = self.searched.get_mut(id as usize) {
+            *searched = stamp;
+        }
+        let (Some(grams), marks) = (&field.grams, &mut self.marks) else { return };
+        grams.search(text, |found| {
+            if found & 1 == 1 {
+                open(found >> 1);
+            } else if let Some(mark) = marks.get_mut((found >> 1) as usize) {
+                *mark = stamp;
+            }
+        });
+    }
+
+    /// Whether the field's text may match an atom, as far as runs of bytes tell.
+    fn may_hold(&mut self, index: usize, compiled: &Compiled, program: &Program, source: Source<'_>) -> bool {
+        if compiled.beyond_ascii && !self.dirty {
+            return false;
+        }
+        let Some(id) = compiled.field.filter(|_| compiled.marked) else { return true };
+        let Some(field) = program.fields.get(id as usize) else { return true };
+        if self.searched.get(id as usize) != Some(&self.stamp) {
+            match self.glance(id, source) {
+                Glance::Text(raw) if !self.dirty => self.search(id, field, raw, &mut |_| {}),
+                _ => match self.folded(id, source) {
+                    Some(text) => self.search(id, field, text.as_bytes(), &mut |_| {}),
+                    None => return true,
+                },
+            }
+        }
+        self.marks.get(index) == Some(&self.stamp)
+    }
+
+    /// Whether the event may hold more than plain ASCII.
+    pub(crate) const fn is_dirty(&self) -> bool {
+        self.dirty
     }
 
     /// Whether the event turned out not to be JSON.
@@ -254,16 +312,20 @@ impl Slots {
         self.whole.take().unwrap_or_default()
     }
 
+    #[cfg(test)]
+    pub(crate) fn has_whole(&self) -> bool {
+        self.whole.is_some()
+    }
+
     /// Opens the gates of keywords, which stand anywhere in the event.
     pub(crate) fn search_keywords(
         &mut self,
         program: &Program,
         source: Source<'_>,
-        dirty: bool,
         open: &mut impl FnMut(u32),
     ) {
         match source {
-            Source::Json(bytes) if !dirty => program.keywords.search(bytes, open),
+            Source::Json(bytes) if !self.dirty => program.keywords.search(bytes, open),
             _ => {
                 Fields(self.whole(source)).any_text(&mut |text| {
                     program.keywords.search(fold(text).as_bytes(), &mut *open);
@@ -288,14 +350,14 @@ impl Slots {
         if known.0 == self.stamp {
             return known.1;
         }
-        let holds = program.atoms.get(index).is_some_and(|compiled| self.judge(compiled, source));
+        let holds = program.atoms.get(index).is_some_and(|compiled| self.judge(index, compiled, program, source));
         if let Some(known) = self.atoms.get_mut(index) {
             *known = (self.stamp, holds);
         }
         holds
     }
 
-    fn judge(&mut self, compiled: &Compiled, source: Source<'_>) -> bool {
+    fn judge(&mut self, index: usize, compiled: &Compiled, program: &Program, source: Source<'_>) -> bool {
         let whole = compiled.field.is_none_or(|field| self.is_whole(field))
             || compiled.other.is_some_and(|other| self.is_whole(other));
         if whole {
@@ -306,6 +368,7 @@ impl Slots {
         match &compiled.atom.test {
             Test::Exists => true,
             Test::Null => is_null(slot, source),
+            Test::Text(_) if !self.may_hold(index, compiled, program, source) => false,
             Test::Text(pattern) if pattern.cased => {
                 self.text(field, source).is_some_and(|text| pattern.matches_prepared(&text))
             }
@@ -370,6 +433,14 @@ fn slot_is_text(slot: Slot, source: Source<'_>) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether the text has a character written as `\u....`.
+fn has_unicode_escape(bytes: &[u8]) -> bool {
+    memchr::memmem::find_iter(bytes, b"\\u").any(|at| {
+        let before = bytes.get(..at).unwrap_or_default();
+        before.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 0
+    })
 }
 
 /// A JSON number, as the parser of whole events reads it.
