@@ -45,6 +45,8 @@ pub(crate) struct Writer {
     pub(crate) inside: Arc<AtomicBool>,
     /// Pages in the WAL, set by SQLite's hook at each commit.
     pub(crate) wal_pages: Arc<AtomicU64>,
+    /// Pages in the WAL at which the background checkpoint is asked next.
+    pub(crate) wake_at: u64,
     pub(crate) failures: Quiet,
     pub(crate) checkpoint_failures: Quiet,
 }
@@ -183,21 +185,27 @@ impl Writer {
         answer(kept, Err(&lost));
     }
 
+    /// After the answers: the background thread is asked at each [`WAL_PAGES_BACKGROUND`] pages; what came while it
+    /// copied is copied here, so that the WAL can begin anew.
     fn checkpoint(&mut self) {
         let pages = self.wal_pages.load(Ordering::Relaxed);
-        self.counters.wal_pages.store(pages, Ordering::Relaxed);
+        let before = self.counters.wal_pages.swap(pages, Ordering::Relaxed);
+        if pages < before {
+            self.wake_at = u64::from(WAL_PAGES_BACKGROUND);
+        }
         let inline = match self.guard.state() {
             Space::Ample => WAL_PAGES_INLINE,
             Space::ReserveOnly => WAL_PAGES_SCARCE,
         };
-        if pages >= u64::from(inline) {
+        if self.checkpointer.take_finished() || pages >= u64::from(inline) {
             if let Err(error) = passive(&self.conn)
                 && let Some(left_out) = self.checkpoint_failures.tell(Instant::now())
             {
                 let error = sitewarden_core::error::chain(&error);
                 tracing::warn!(error, left_out, "a checkpoint by the writer failed");
             }
-        } else if pages >= u64::from(WAL_PAGES_BACKGROUND) {
+        } else if pages >= self.wake_at {
+            self.wake_at = pages + u64::from(WAL_PAGES_BACKGROUND);
             self.checkpointer.wake();
         }
     }

@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::error::{ReadError, SqlContext, StoreError, WriteError};
 use crate::group::{Jobs, Writer};
 use crate::job::Typed;
+use crate::limits::WAL_PAGES_BACKGROUND;
 use crate::migrate::Migrations;
 use crate::open::{Folder, open_writer};
 use crate::queue::{Queue, block_on};
@@ -125,6 +126,7 @@ impl Store {
             checkpointer: Checkpointer::start(&folder.database)?,
             inside,
             wal_pages,
+            wake_at: u64::from(WAL_PAGES_BACKGROUND),
             failures: Quiet::default(),
             checkpoint_failures: Quiet::default(),
         };
