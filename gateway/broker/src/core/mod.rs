@@ -14,6 +14,8 @@ mod connect;
 mod deliver;
 mod disconnect;
 mod epoch;
+mod frames;
+mod input;
 mod outbox;
 mod publish;
 mod queue;
@@ -42,84 +44,18 @@ use self::router::Router;
 use self::slab::Slab;
 use self::timers::{Timer, Timers};
 use self::wills::WaitingWill;
-use crate::admission::{Admitted, ConnectRequest, Refused};
-use crate::batch::{CloseReason, Committed, Notice};
+use crate::batch::{CloseReason, Notice};
 use crate::limits::{APPENDED_PER_TURN, Limit, Limits};
 use crate::metrics::Metrics;
 use crate::state::{MessageId, SessionId};
-use crate::wire::{self, Malformed, Packet, ReasonCode, Version};
+use crate::wire::{self, Packet, ReasonCode, Version};
 
 #[cfg(test)]
 pub(crate) use self::tests::restart::Disk;
 
 pub use self::conn::Peer;
+pub use self::input::{Client, Input, Output};
 pub use self::slab::Key;
-
-/// Something happened.
-#[derive(Debug)]
-pub enum Input<'a> {
-    /// A whole packet of a client. Only while [`Core::may_read`] says so.
-    Packet {
-        /// Whose.
-        conn: Key,
-        /// The packet.
-        packet: Packet<'a>,
-    },
-    /// Bytes of a client that are no valid packet.
-    Malformed {
-        /// Whose.
-        conn: Key,
-        /// What was wrong.
-        fault: Malformed,
-    },
-    /// The answer to [`Output::Admit`].
-    Admitted {
-        /// Whose.
-        conn: Key,
-        /// Yes or no.
-        answer: Result<Admitted, Refused>,
-    },
-    /// The connection is gone. After it the key is dead.
-    Closed {
-        /// Whose.
-        conn: Key,
-    },
-    /// A bound that the shell watches was hit: the connection is to end.
-    Overdue {
-        /// Whose.
-        conn: Key,
-        /// Which bound.
-        limit: Limit,
-        /// What a 5.0 client is told.
-        code: ReasonCode,
-    },
-    /// All bytes of the outbox were written.
-    Flushed {
-        /// Whose.
-        conn: Key,
-    },
-    /// The pipeline answered a batch.
-    Committed(Committed),
-    /// [`Core::next_deadline`] has come.
-    Timer,
-}
-
-/// Something is to be done.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Output {
-    /// Ask the admission; answer with [`Input::Admitted`].
-    Admit {
-        /// Whose.
-        conn: Key,
-        /// What it says about itself.
-        request: Box<ConnectRequest>,
-    },
-    /// Write what is in the outbox, then close the connection and say [`Input::Closed`].
-    Close {
-        /// Whose.
-        conn: Key,
-    },
-}
 
 /// The state machine.
 #[derive(Debug)]
@@ -366,21 +302,6 @@ impl Core {
             self.metrics.hit(Limit::Notices);
         }
     }
-}
-
-/// A session for people to see.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Client {
-    /// Client id.
-    pub client_id: Arc<str>,
-    /// Principal as the site log names it.
-    pub principal: String,
-    /// Where from; `None` when not connected.
-    pub address: Option<std::net::IpAddr>,
-    /// Subscriptions.
-    pub subscriptions: usize,
-    /// Messages queued or in flight.
-    pub queued: usize,
 }
 
 /// Puts a connection on the list of those with bytes to write.

@@ -104,10 +104,6 @@ impl Queue {
         self.bytes
     }
 
-    pub(crate) const fn in_flight(&self) -> usize {
-        self.in_flight
-    }
-
     /// The place that the next entry gets.
     pub(crate) fn next_seq(&self) -> u64 {
         self.first + self.entries.len() as u64
@@ -324,7 +320,7 @@ mod tests {
         assert!(matches!(queue.pubcomp(id(1)), Acked::Finished { seq: 0, .. }));
         assert!(matches!(queue.pubrec(id(3)), Acked::Released { .. }));
         assert!(matches!(queue.pubcomp(id(3)), Acked::Finished { .. }));
-        assert_eq!((queue.len(), queue.in_flight()), (0, 0));
+        assert_eq!((queue.len(), queue.in_flight), (0, 0));
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub(crate) struct Subscriber {
 struct Node {
     parent: u32,
     level: Box<str>,
-    children: Option<Box<HashMap<Box<str>, u32>>>,
+    children: HashMap<Box<str>, u32>,
     plus: Option<u32>,
     /// Subscribers of the filter that ends here.
     here: Vec<Subscriber>,
@@ -34,7 +34,7 @@ struct Node {
 
 impl Node {
     fn is_empty(&self) -> bool {
-        self.children.is_none() && self.plus.is_none() && self.here.is_empty() && self.rest.is_empty()
+        self.children.is_empty() && self.plus.is_none() && self.here.is_empty() && self.rest.is_empty()
     }
 }
 
@@ -126,7 +126,7 @@ impl Router {
             Some((level, after)) => (level, Some(after)),
             None => (topic, None),
         };
-        let child = node.children.as_ref().and_then(|children| children.get(level).copied());
+        let child = node.children.get(level).copied();
         let plus = if wild { node.plus } else { None };
         for next in [child, plus].into_iter().flatten() {
             match after {
@@ -156,7 +156,7 @@ impl Router {
         let mut at = ROOT;
         for level in path {
             let node = self.nodes.get(at as usize)?;
-            at = if level == "+" { node.plus? } else { *node.children.as_ref()?.get(level)? };
+            at = if level == "+" { node.plus? } else { *node.children.get(level)? };
         }
         Some((at, rest))
     }
@@ -165,7 +165,7 @@ impl Router {
         if let Some(node) = self.nodes.get(at as usize) {
             let found = match level {
                 "+" => node.plus,
-                _ => node.children.as_ref().and_then(|children| children.get(level).copied()),
+                _ => node.children.get(level).copied(),
             };
             if let Some(found) = found {
                 return found;
@@ -186,7 +186,7 @@ impl Router {
             if level == "+" {
                 node.plus = Some(next);
             } else {
-                node.children.get_or_insert_default().insert(level.into(), next);
+                node.children.insert(level.into(), next);
             }
         }
         next
@@ -211,12 +211,10 @@ impl Router {
 fn forget_child(node: &mut Node, level: &str) {
     if level == "+" {
         node.plus = None;
-    } else if let Some(children) = &mut node.children {
-        children.remove(level);
-        if children.is_empty() {
-            node.children = None;
-        } else if children.capacity() > 8 * children.len() {
-            children.shrink_to_fit();
+    } else {
+        node.children.remove(level);
+        if node.children.capacity() > 8 * node.children.len() {
+            node.children.shrink_to_fit();
         }
     }
 }

@@ -32,9 +32,9 @@ fn message(id: u64) -> Arc<Message> {
         topic: format!("t/{id}").into(),
         payload: Bytes::from(vec![u8::try_from(id).unwrap(); 3]),
         qos: QoS::ExactlyOnce,
-        retain: id % 2 == 0,
-        properties: (id % 3 == 0).then(|| Arc::new(properties)),
-        expires: (id % 3 == 0).then(|| Timestamp::from_seconds(5)),
+        retain: id.is_multiple_of(2),
+        properties: (id.is_multiple_of(3)).then(|| Arc::new(properties)),
+        expires: (id.is_multiple_of(3)).then(|| Timestamp::from_seconds(5)),
     })
 }
 

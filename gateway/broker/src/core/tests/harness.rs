@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use super::super::*;
-use crate::batch::Batch;
+use crate::admission::{Admitted, Refused};
+use crate::batch::{Batch, Committed};
 use crate::grants::Grants;
 use crate::state::StoreOp;
 use crate::wire::{

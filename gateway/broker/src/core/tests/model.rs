@@ -150,9 +150,9 @@ impl History {
 
     fn kill(&mut self) {
         self.world.take("p");
-        for reader in 0..2 {
+        for (reader, name) in NAMES.iter().enumerate() {
             // What was on the wire reached the client; its acknowledgements are lost.
-            let got = self.world.take(NAMES[reader]);
+            let got = self.world.take(name);
             self.readers[reader].online = false;
             for line in got {
                 self.take_message(reader, &line);
@@ -184,10 +184,10 @@ impl History {
 
     /// A failed commit ends connections; the publisher comes back at once.
     fn notice_ends(&mut self) {
-        for reader in 0..2 {
-            if self.readers[reader].online && self.world.closed.contains(NAMES[reader]) {
+        for (reader, name) in NAMES.iter().enumerate() {
+            if self.readers[reader].online && self.world.closed.contains(*name) {
                 self.readers[reader].online = false;
-                self.world.take(NAMES[reader]);
+                self.world.take(name);
             }
         }
         self.publisher_returns();
