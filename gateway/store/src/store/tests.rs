@@ -559,6 +559,75 @@ fn lingering_collects_more_into_one_commit() {
     assert!(observer.stats().commits < 8, "fewer commits than writes: {}", observer.stats().commits);
 }
 
+/// Name of the variable that makes [`crash_child`] the child of the test below.
+const CRASH_DIR: &str = "SITEWARDEN_STORE_CRASH_DIR";
+
+/// Not a test of its own: writes without end and tells what was answered, until it is killed.
+#[test]
+fn crash_child() {
+    use std::io::Write as _;
+
+    let Some(dir) = std::env::var_os(CRASH_DIR) else { return };
+    let store = open(Path::new(&dir));
+    let first = ids(&store).last().copied().unwrap_or(0) + 1;
+    let told = Arc::new(Mutex::new(std::io::stdout()));
+    for id in first.. {
+        let told = Arc::clone(&told);
+        store.submit(
+            "adding",
+            move |tx| note(tx, id),
+            move |result| {
+                result.expect("kept");
+                let mut told = told.lock().expect("no panic");
+                writeln!(told, "acknowledged {id}").and_then(|()| told.flush()).expect("the parent reads");
+            },
+        );
+    }
+}
+
+#[test]
+fn a_killed_process_loses_nothing_that_was_answered_and_its_log_verifies() {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Command, Stdio};
+
+    let dir = folder();
+    let mut told = Vec::new();
+    for round in 1..=5 {
+        let mut child = Command::new(std::env::current_exe().expect("this test"))
+            .args(["--exact", "--nocapture", "store::tests::crash_child"])
+            .env(CRASH_DIR, dir.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("started");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let id = |line: std::io::Result<String>| {
+            line.ok()
+                .and_then(|line| line.split_once("acknowledged ").and_then(|(_, id)| id.parse::<i64>().ok()))
+        };
+        let before = told.len();
+        while told.len() < before + round * 37 {
+            let Some(line) = lines.next() else { panic!("the child ended by itself") };
+            told.extend(id(line));
+        }
+        child.kill().expect("killed");
+        child.wait().expect("gone");
+        // A last line may be cut in the middle; whole ones were told and count.
+        told.extend(lines.filter_map(id));
+
+        let store = open(dir.path());
+        let stored = ids(&store);
+        assert!(told.iter().all(|id| stored.binary_search(id).is_ok()), "round {round}");
+        let logged: Vec<i64> =
+            records(&store).iter().filter_map(|record| record.body["id"].as_i64()).collect();
+        assert_eq!(logged, stored.get(..logged.len()).unwrap_or_default(), "each row has its record");
+        store.shutdown();
+        let report = verify(dir.path());
+        assert!(report.ok(), "{report}");
+        assert_eq!(report.records, stored.len() as u64);
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Way {
     Keep,
