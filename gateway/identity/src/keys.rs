@@ -85,11 +85,7 @@ pub(crate) fn find(conn: &Connection, id: &str) -> Result<Option<ApiKey>, StoreE
 }
 
 /// A page of keys in order of their ids, and one more.
-pub fn list(
-    conn: &Connection,
-    after: Option<&str>,
-    limit: usize,
-) -> Result<Vec<ApiKey>, IdentityError> {
+pub fn list(conn: &Connection, after: Option<&str>, limit: usize) -> Result<Vec<ApiKey>, IdentityError> {
     let mut statement = conn
         .prepare_cached(&format!("{COLUMNS} WHERE ?1 IS NULL OR id > ?1 ORDER BY id LIMIT ?2"))
         .doing("listing API keys")?;
@@ -165,6 +161,16 @@ pub(crate) fn used(tx: &Tx<'_>, permit: Permit, id: &str) -> Result<(), Identity
         .execute("UPDATE api_key SET last_used = ?2 WHERE id = ?1", params![id, tx.now().micros()])
         .doing("noting that an API key is in use")?;
     Ok(())
+}
+
+/// Whether any key ended so long ago that it is removed.
+pub(crate) fn is_prune_due(conn: &Connection, now: Timestamp) -> Result<bool, StoreError> {
+    conn.query_row(
+        "SELECT EXISTS (SELECT 1 FROM api_key WHERE expires <= ?1)",
+        [now.before(API_KEY_LISTED).micros()],
+        |row| row.get(0),
+    )
+    .doing("looking for old API keys")
 }
 
 /// Removes keys that ended long ago. The permit is for `retention:prune` on the site.

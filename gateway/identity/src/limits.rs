@@ -46,7 +46,7 @@ pub const USER_AGENT_BYTES: usize = 256;
 /// Argon2id memory in KiB (OWASP's second recommendation: 19 MiB with two passes).
 pub const ARGON2_KIB: u32 = 19 * 1024;
 
-/// Argon2id passes.
+/// Argon2id passes over its memory (OWASP's figure for 19 MiB): with it one hash takes 40 ms.
 pub const ARGON2_PASSES: u32 = 2;
 
 /// Passwords that are hashed at the same time: 40 ms of a core and 19 MiB each. One core stays free for devices.
@@ -70,11 +70,11 @@ pub const LOGIN_BURST: u32 = 50;
 /// Time after which one more try is free for a login from unknown addresses.
 pub const LOGIN_REFILL: Duration = Duration::from_secs(10);
 
-/// Set-up codes that may be tried at once, from all addresses together: with 40 bits and one try each
-/// [`SETUP_REFILL`], guessing takes a million years.
-pub const SETUP_BURST: u32 = 10;
-/// Time after which one more try of the set-up code is free.
-pub const SETUP_REFILL: Duration = Duration::from_secs(10);
+/// Set-up codes that may be tried at once, from all addresses together. Large, so that one neighbour cannot keep
+/// the honest owner from trying (their own address stops them long before).
+pub const SETUP_BURST: u32 = 60;
+/// Time after which one more try of the set-up code is free: guessing 40 bits takes 17,000 years on average.
+pub const SETUP_REFILL: Duration = Duration::from_secs(1);
 
 /// Addresses and logins that the throttle remembers, about 1 MB. When it is full of active ones, all further ones
 /// share one budget.

@@ -201,6 +201,16 @@ pub(crate) fn seen(tx: &Tx<'_>, permit: Permit, session: &str, user: &str) -> Re
     Ok(())
 }
 
+/// Whether any session has ended by time and not been removed.
+pub(crate) fn is_prune_due(conn: &Connection, now: Timestamp) -> Result<bool, StoreError> {
+    conn.query_row(
+        "SELECT EXISTS (SELECT 1 FROM session WHERE expires <= ?1 OR last_seen <= ?2)",
+        [now.micros(), now.before(SESSION_IDLE).micros()],
+        |row| row.get(0),
+    )
+    .doing("looking for old sessions")
+}
+
 /// Removes sessions that have ended by time; gives their logins. The permit is for `retention:prune` on the site.
 pub(crate) fn prune(tx: &Tx<'_>, permit: Permit) -> Result<Vec<String>, IdentityError> {
     let actor = tx.spend(permit, Action::RetentionPrune, &Resource::site())?;

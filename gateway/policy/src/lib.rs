@@ -143,6 +143,14 @@ impl Policies {
         grants::compile(&self.inner, principal, client)
     }
 
+    /// Whether the policies would allow it, without a trace in refusals and recent decisions: for leaving out what somebody
+    /// may not see, where nobody asked for it. Never instead of a permit.
+    #[must_use]
+    pub fn would_allow(&self, principal: &Principal, action: Action, resource: &Resource) -> bool {
+        let state = self.inner.state.load();
+        self.inner.survey(&state, &(principal.clone(), action, resource.clone())).allow
+    }
+
     /// Notes a refusal that was not decided here: a packet that the compiled grants refused. Counted, aggregated and
     /// recorded like every other.
     pub fn note_denial(&self, principal: &Principal, action: Action, resource: &Resource) {

@@ -58,10 +58,11 @@ impl Loaded {
         let action_entities = schema
             .action_entities()
             .map_err(|error| wrong(&files.schema.name, &files.schema.text, &error))?;
-        let actions = Action::ALL
+        let actions: HashMap<Action, Entity> = Action::ALL
             .iter()
             .filter_map(|action| Some((*action, action_entities.get(&action_uid(*action)?)?.clone())))
             .collect();
+        check_actions(&files.schema, &actions)?;
         let is_in = |action: &EntityUid, group: &EntityUid| {
             action == group || action_entities.is_ancestor_of(group, action)
         };
@@ -91,6 +92,19 @@ impl Loaded {
     pub(crate) fn action(&self, action: Action) -> Option<&Entity> {
         self.actions.get(&action)
     }
+}
+
+/// A schema of one's own must know what the program asks for: what it does not know would be refused to all.
+fn check_actions(schema: &File, actions: &HashMap<Action, Entity>) -> Result<(), PolicyError> {
+    let Some(missing) = Action::ALL.iter().find(|action| !actions.contains_key(action)) else {
+        return Ok(());
+    };
+    Err(PolicyError::Wrong {
+        file: schema.name.clone(),
+        line: 1,
+        message: format!("the schema does not know the action \"{missing}\""),
+        hint: "take the shipped schema over, or remove the file to use it".to_owned(),
+    })
 }
 
 fn parse_schema(file: &File) -> Result<Schema, PolicyError> {

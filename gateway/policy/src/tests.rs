@@ -270,6 +270,28 @@ fn a_mistake_is_told_with_file_line_and_what_would_be_right() {
 }
 
 #[test]
+fn a_schema_that_lacks_an_action_is_refused() {
+    let short = Files::shipped().schema.text.replace("action \"audit:read\"", "action \"audit:look\"");
+    let dir = folder(&[("p.cedar", "permit (principal, action, resource);"), (files::SCHEMA_FILE, &short)]);
+    let error = Policies::check(Some(&dir.path().to_owned())).expect_err("lacks one").to_string();
+    assert!(error.starts_with("sitewarden.cedarschema:1: ") && error.contains("audit:read"), "{error}");
+    let broken = folder(&[
+        ("p.cedar", "permit (principal, action, resource);"),
+        (files::SCHEMA_FILE, "entity Person = {\n entity;"),
+    ]);
+    let error = Policies::check(Some(&broken.path().to_owned())).expect_err("broken").to_string();
+    assert!(error.starts_with("sitewarden.cedarschema:2: "), "{error}");
+}
+
+#[test]
+fn what_is_only_looked_at_leaves_no_refusal() {
+    let policies = shipped();
+    assert!(!policies.would_allow(&person(Role::Viewer), Action::AuditRead, &Resource::site()));
+    assert!(policies.would_allow(&person(Role::Operator), Action::AuditRead, &Resource::site()));
+    assert!(policies.take_denials(clock()(), true).is_empty() && policies.recent().is_empty());
+}
+
+#[test]
 fn a_space_that_is_forbidden_is_taken_out_of_a_wider_one() {
     let dir = folder(&[
         (
