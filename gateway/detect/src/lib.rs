@@ -17,6 +17,7 @@ mod matcher;
 mod net;
 pub mod number;
 mod pattern;
+mod pipeline;
 mod placeholder;
 pub mod rule;
 pub mod rule_tests;

@@ -14,7 +14,7 @@ use sitewarden_core::LogSource;
 use crate::error::{Fault, Place, RuleError};
 use crate::limits::RULES;
 use crate::matcher::Program;
-use crate::placeholder::Placeholders;
+use crate::pipeline::{self, Pipelines};
 use crate::rule::{Body, Rule};
 use crate::rule::filter::{self, Filter};
 use crate::rule::parse::{self, Origin};
@@ -44,12 +44,18 @@ impl RuleSet {
         let mut errors = Vec::new();
         let mut pending = Vec::new();
         let mut filters: Vec<Filter> = Vec::new();
+        let mut pipelines = Pipelines::default();
         for (name, text) in files {
             let file: Arc<str> = Arc::from(name.as_ref());
             let (documents, fault) = yaml::read(text.as_ref());
             errors.extend(fault.map(|fault| fault.in_file(&file)));
             for (index, document) in documents.into_iter().enumerate() {
                 let origin = Origin { file: file.clone(), number: index + 1 };
+                if pipeline::is_pipeline(&document.root) {
+                    let added = pipelines.add(&document.root, &document.source);
+                    errors.extend(added.err().map(|fault| fault.in_file(&file)));
+                    continue;
+                }
                 match document.root.get("filter") {
                     Some(section) => match filter::read(&document.root, section, &document.source) {
                         Ok(filter) => filters.push(filter),
@@ -59,11 +65,17 @@ impl RuleSet {
                 }
             }
         }
-        let placeholders = Placeholders::default();
+        filters.retain_mut(|filter| match filter.transform(&pipelines) {
+            Ok(()) => true,
+            Err(fault) => {
+                errors.push(fault.in_file(&Arc::from("a filter")));
+                false
+            }
+        });
         let mut rules: Vec<Rule> = Vec::new();
         let mut names: HashMap<Arc<str>, Arc<str>> = HashMap::new();
         for Pending { origin, document } in &pending {
-            let read = rule(document, origin, &placeholders, &filters);
+            let read = rule(document, origin, &pipelines, &filters);
             match read.and_then(|rule| admit(rule, rules.len(), &mut names)) {
                 Ok(rule) => rules.push(rule),
                 Err(fault) => errors.push(fault.in_file(&origin.file)),
@@ -153,7 +165,7 @@ fn admit(rule: Rule, count: usize, names: &mut HashMap<Arc<str>, Arc<str>>) -> R
 fn rule(
     document: &Document,
     origin: &Origin,
-    placeholders: &Placeholders,
+    pipelines: &Pipelines,
     filters: &[Filter],
 ) -> Result<Rule, Fault> {
     let root = &document.root;
@@ -162,13 +174,13 @@ fn rule(
         return Err(root.fault(message, "a rule is a map with `title`, `logsource`, `detection`"));
     }
     if let Some(section) = root.get("correlation") {
-        return parse::correlation_rule(document, section, origin);
+        return parse::correlation_rule(document, section, origin, pipelines);
     }
     let Some(node) = root.get("detection") else {
         return Err(root.fault("the rule has no `detection`", "add `detection:` with selections and a `condition`"));
     };
     let raw = RawDetection::read(node, &[])?;
-    parse::detection_rule(document, &raw, origin, placeholders, filters)
+    parse::detection_rule(document, raw, origin, pipelines, filters)
 }
 
 #[cfg(test)]

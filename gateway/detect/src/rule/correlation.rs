@@ -101,6 +101,18 @@ impl Condition {
     }
 }
 
+impl Correlation {
+    /// Gives the fields that it groups by and counts other names.
+    pub(crate) fn rename(&mut self, name: &impl Fn(&Arc<str>) -> Arc<str>) {
+        self.group_by.iter_mut().flatten().for_each(|field| *field = name(field));
+        match &mut self.kind {
+            Kind::ValueCount(fields) => fields.iter_mut().for_each(|field| *field = name(field)),
+            Kind::Metric(_, field) => *field = name(field),
+            Kind::EventCount | Kind::Temporal { .. } => {}
+        }
+    }
+}
+
 const TYPES: &str = "event_count, value_count, value_sum, value_avg, value_percentile, value_median, temporal, \
                      temporal_ordered";
 

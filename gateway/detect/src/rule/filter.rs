@@ -15,6 +15,7 @@ use super::parse::{logsource, texts};
 use super::raw::RawDetection;
 use super::Detection;
 use crate::error::Fault;
+use crate::pipeline::{Pipelines, Subject};
 use crate::placeholder::Placeholders;
 use crate::yaml::Node;
 
@@ -53,6 +54,11 @@ impl Filter {
             && part(&self.logsource.category, &source.category)
             && part(&self.logsource.service, &source.service)
             && self.rules.as_ref().is_none_or(listed)
+    }
+
+    /// Applies the pipelines, as to a rule.
+    pub(crate) fn transform(&mut self, pipelines: &Pipelines) -> Result<(), Fault> {
+        pipelines.apply(&mut Subject { raw: &mut self.raw, source: &mut self.logsource, tags: &[] })
     }
 
     /// Joins the filter's condition to the rule's.

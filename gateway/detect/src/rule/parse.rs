@@ -15,7 +15,7 @@ use super::lower::Lowering;
 use super::raw::RawDetection;
 use super::{Body, Rule, tests_section};
 use crate::error::Fault;
-use crate::placeholder::Placeholders;
+use crate::pipeline::{Pipelines, Subject};
 use crate::yaml::{Document, Node};
 
 /// Where a document stands: its file and its number in it, from 1.
@@ -28,9 +28,9 @@ pub(crate) struct Origin {
 /// Reads a detection rule, with the filters that apply to it.
 pub(crate) fn detection_rule(
     document: &Document,
-    raw: &RawDetection,
+    mut raw: RawDetection,
     origin: &Origin,
-    placeholders: &Placeholders,
+    pipelines: &Pipelines,
     filters: &[Filter],
 ) -> Result<Rule, Fault> {
     let root = &document.root;
@@ -39,6 +39,10 @@ pub(crate) fn detection_rule(
         return Err(root.fault("the rule has no `logsource`", "add `logsource: {product: .., category: ..}`"));
     };
     rule.logsource = logsource(source)?;
+    let tags = texts(root.get("tags"));
+    pipelines.apply(&mut Subject { raw: &mut raw, source: &mut rule.logsource, tags: &tags })?;
+    rule.fingerprint ^= fingerprint(&pipelines.source);
+    let placeholders = &pipelines.placeholders;
     let mut lowering = Lowering::new(placeholders);
     let mut detection = raw.lower(&mut lowering)?;
     let names = [Some(&*rule.id), rule.name.as_deref(), Some(&*rule.title)];
@@ -54,10 +58,17 @@ pub(crate) fn detection_rule(
 }
 
 /// Reads a correlation rule; what it refers to is resolved by the set.
-pub(crate) fn correlation_rule(document: &Document, section: &Node, origin: &Origin) -> Result<Rule, Fault> {
+pub(crate) fn correlation_rule(
+    document: &Document,
+    section: &Node,
+    origin: &Origin,
+    pipelines: &Pipelines,
+) -> Result<Rule, Fault> {
     let root = &document.root;
     let mut rule = header(document, origin)?;
-    let correlation = correlation::read(section, root.get("generate"))?;
+    let mut correlation = correlation::read(section, root.get("generate"))?;
+    correlation.rename(&|name| pipelines.field(name));
+    rule.fingerprint ^= fingerprint(&pipelines.source);
     if let Some(node) = root.get("x-edge") {
         let edge = edge::read_timer(node)?;
         let silence = correlation.kind == Kind::EventCount && correlation.condition.fewer_than().is_some();
