@@ -208,6 +208,43 @@ mod tests {
         assert_eq!(parse(Path::new("x"), "").expect("parses"), Config::default());
     }
 
+    const SHIPPED: &str = include_str!("../../config/sitewarden.toml");
+
+    #[test]
+    fn the_shipped_file_is_the_defaults() {
+        let shipped = parse(Path::new("config/sitewarden.toml"), SHIPPED).expect("the shipped file parses");
+        assert_eq!(shipped, Config::default());
+    }
+
+    /// The keys that a section takes, out of what the reader expects in place of a wrong one.
+    fn keys_of(section: &str) -> Vec<String> {
+        let text = if section.is_empty() { "zzz = 1".to_owned() } else { format!("[{section}]\nzzz = 1") };
+        error_of(&text).lines().next().unwrap_or_default().split('`').skip(3).step_by(2).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_shipped_file_has_every_key() {
+        let mut sections = vec![String::new()];
+        sections.extend(keys_of(""));
+        sections.push("broker.limits".to_owned());
+        for section in sections {
+            for key in keys_of(&section) {
+                let there = SHIPPED.lines().any(|line| {
+                    let line = line.trim_start_matches("# ").trim_matches(['[', ']']);
+                    line.split('=').next().is_some_and(|name| name.trim().rsplit('.').next() == Some(&key))
+                });
+                assert!(there, "config/sitewarden.toml does not have {section}.{key}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_examples_are_good_and_their_folders_are_beside_them() {
+        let lab = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/examples/lab.toml");
+        let config = load(Some(Path::new(lab))).expect("the laboratory's file is good");
+        assert!(config.policies.dir.expect("it names its policies").join("lab.cedar").is_file());
+    }
+
     #[test]
     fn an_unknown_key_is_told_with_place_and_the_nearest_right_key() {
         let error = error_of("[web]\nlisten = \"127.0.0.1:0\"\nnmes = []\n");
