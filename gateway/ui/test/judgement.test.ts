@@ -59,7 +59,7 @@ test('a verdict that the page cannot vouch for becomes "Cannot tell" and says wh
 });
 
 const device = (id: string, more: Partial<Device> = {}): Device => ({
-  id, name: id, kind: 'sensor', zone: null, trust: 'trusted', via: null, model: null, first_seen: ago(9e5), last_seen: ago(1),
+  id, name: id, kind: 'sensor', zone: '', trust: 'trusted', via: null, model: null, first_seen: ago(9e5), last_seen: ago(1),
   freshness: 'live', report_interval_s: 10, connected: true, latest: [], open_findings: 0, demo: false, ...more,
 });
 

@@ -1,12 +1,11 @@
 // The one place that speaks HTTP to the box. Every failure becomes an ApiFailure that says what happened;
 // nothing is retried here, because only the caller knows whether a second try is harmless.
 
+import type { paths } from './schema';
 import type { Problem } from './types';
 
 /** Longest wait for one answer; a box that is silent for longer is treated as unreachable. */
 export const ANSWER_TIMEOUT_MS = 10_000;
-
-export const BASE = '/api/v1';
 
 export class ApiFailure extends Error {
   /** HTTP status; 0 when the box gave no answer at all. */
@@ -27,7 +26,21 @@ export class ApiFailure extends Error {
   }
 }
 
-type Query = Record<string, string | number | null | undefined>;
+export type Method = 'get' | 'post' | 'patch' | 'delete';
+/** Addresses of the API's document that know this method. */
+export type PathOf<M extends Method> = {
+  [P in keyof paths]: paths[P] extends { [K in M]: object } ? P : never;
+}[keyof paths];
+type Operation<P extends keyof paths, M extends Method> = paths[P] extends { [K in M]: infer O } ? O : never;
+/** What is sent there, by the document. */
+export type BodyOf<P extends keyof paths, M extends Method> =
+  Operation<P, M> extends { requestBody: { content: { 'application/json': infer B } } } ? B : undefined;
+export type Query = Record<string, string | number | null | undefined>;
+export interface Parameters {
+  /** Values of the names in braces. */
+  path?: Record<string, string>;
+  query?: Query;
+}
 
 /** Called with true after each answer and with false when there was none. */
 let onContact: (reached: boolean) => void = () => undefined;
@@ -39,13 +52,14 @@ export function observe(handlers: { contact: (reached: boolean) => void; signedO
   onSignedOut = handlers.signedOut;
 }
 
-export function address(path: string, query: Query = {}): string {
+export function address(path: keyof paths, { path: names = {}, query = {} }: Parameters = {}): string {
+  const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(names[name] ?? ''));
   const search = new URLSearchParams();
   for (const [key, value] of Object.entries(query)) {
     if (value !== null && value !== undefined && value !== '') search.set(key, String(value));
   }
   const text = search.toString();
-  return `${BASE}${path}${text ? `?${text}` : ''}`;
+  return `${filled}${text ? `?${text}` : ''}`;
 }
 
 async function problemOf(response: Response): Promise<Problem> {
@@ -83,11 +97,11 @@ async function ask(method: string, url: string, body?: unknown): Promise<Respons
   return response;
 }
 
-async function send<T>(method: string, path: string, body?: unknown, query?: Query): Promise<T> {
-  const response = await ask(method, address(path, query), body);
+async function send<T>(method: string, path: keyof paths, parameters?: Parameters, body?: unknown): Promise<T> {
+  const response = await ask(method, address(path, parameters), body);
   if (!response.ok) {
     const problem = await problemOf(response);
-    if (response.status === 401 && path !== '/session') onSignedOut();
+    if (response.status === 401 && path !== '/api/v1/session') onSignedOut();
     const wait = Number(response.headers.get('retry-after'));
     throw new ApiFailure(problem, Number.isFinite(wait) && wait > 0 ? wait : null);
   }
@@ -103,9 +117,18 @@ export async function health<T>(): Promise<T> {
   throw new ApiFailure(await problemOf(response));
 }
 
-export const http = {
-  get: <T>(path: string, query?: Query) => send<T>('GET', path, undefined, query),
-  post: <T>(path: string, body: unknown = {}) => send<T>('POST', path, body),
-  patch: <T>(path: string, body: unknown) => send<T>('PATCH', path, body),
-  delete: <T>(path: string) => send<T>('DELETE', path),
-};
+export function get<T>(path: PathOf<'get'>, parameters?: Parameters): Promise<T> {
+  return send<T>('GET', path, parameters);
+}
+
+export function post<T, P extends PathOf<'post'>>(path: P, body: BodyOf<P, 'post'>, parameters?: Parameters): Promise<T> {
+  return send<T>('POST', path, parameters, body ?? {});
+}
+
+export function patch<T, P extends PathOf<'patch'>>(path: P, body: BodyOf<P, 'patch'>, parameters?: Parameters): Promise<T> {
+  return send<T>('PATCH', path, parameters, body);
+}
+
+export function remove(path: PathOf<'delete'>, parameters?: Parameters): Promise<void> {
+  return send<void>('DELETE', path, parameters);
+}

@@ -1,67 +1,73 @@
-// The operations of the box that this interface uses, one function each, with their types.
+// The operations of the box that this interface uses, one function each. Addresses and what is sent are checked against
+// the API's document, answers are its types.
 
-import { health, http } from './client';
+import { get, health, patch, post, remove, type Query } from './client';
 import type * as t from './types';
 
-export { ApiFailure, address, BASE } from './client';
+export { ApiFailure, address } from './client';
 
-const id = encodeURIComponent;
+/** A note is never left out: the box takes an empty one. */
+const noted = (note = '') => ({ note });
+const named = (id: string) => ({ path: { id } });
 
 export const api = {
-  setup: () => http.get<t.Setup>('/setup'),
+  setup: () => get<t.Setup>('/api/v1/setup'),
   setupOwner: (body: { code: string; name: string; login: string; password: string }) =>
-    http.post<t.Session>('/setup/owner', body),
-  setupFinish: (body: { site_name: string; time_zone: string }) => http.post<void>('/setup/finish', body),
+    post<t.Session, '/api/v1/setup/owner'>('/api/v1/setup/owner', body),
+  setupFinish: (body: { site_name: string; time_zone: string }) =>
+    post<void, '/api/v1/setup/finish'>('/api/v1/setup/finish', body),
 
-  session: () => http.get<t.Session>('/session'),
-  signIn: (login: string, password: string) => http.post<t.Session>('/session', { login, password }),
-  signOut: () => http.delete<void>('/session'),
+  session: () => get<t.Session>('/api/v1/session'),
+  signIn: (login: string, password: string) => post<t.Session, '/api/v1/session'>('/api/v1/session', { login, password }),
+  signOut: () => remove('/api/v1/session'),
 
-  overview: () => http.get<t.Overview>('/overview'),
+  overview: () => get<t.Overview>('/api/v1/overview'),
 
-  devices: (query: Record<string, string | number | null | undefined>) =>
-    http.get<t.Page<t.Device>>('/devices', query),
-  device: (device: string) => http.get<t.DeviceDetail>(`/devices/${id(device)}`),
-  editDevice: (device: string, body: { name?: string; zone?: string; kind?: t.DeviceKind }) =>
-    http.patch<t.DeviceDetail>(`/devices/${id(device)}`, body),
-  approve: (device: string, note?: string) => http.post<unknown>(`/devices/${id(device)}/approve`, note ? { note } : {}),
-  quarantine: (device: string, reason: string) => http.post<unknown>(`/devices/${id(device)}/quarantine`, { reason }),
-  release: (device: string, note?: string) => http.post<unknown>(`/devices/${id(device)}/release`, note ? { note } : {}),
+  devices: (query: Query) => get<t.Page<t.Device>>('/api/v1/devices', { query }),
+  device: (id: string) => get<t.DeviceDetail>('/api/v1/devices/{id}', named(id)),
+  editDevice: (id: string, body: { name?: string; zone?: string; kind?: t.DeviceKind }) =>
+    patch<t.DeviceDetail, '/api/v1/devices/{id}'>('/api/v1/devices/{id}', body, named(id)),
+  approve: (id: string, note?: string) =>
+    post<unknown, '/api/v1/devices/{id}/approve'>('/api/v1/devices/{id}/approve', noted(note), named(id)),
+  quarantine: (id: string, reason: string) =>
+    post<unknown, '/api/v1/devices/{id}/quarantine'>('/api/v1/devices/{id}/quarantine', { reason }, named(id)),
+  release: (id: string, note?: string) =>
+    post<unknown, '/api/v1/devices/{id}/release'>('/api/v1/devices/{id}/release', noted(note), named(id)),
   enrol: (body: { id: string; name?: string; kind?: t.DeviceKind; csr_pem?: string }) =>
-    http.post<t.Enrolled>('/devices/enrol', body),
-  readings: (device: string, query: Record<string, string | number | null | undefined>) =>
-    http.get<t.Page<t.ReadingRow>>(`/devices/${id(device)}/readings`, query),
-  unknownPayloads: () => http.get<t.Page<t.UnknownPayload>>('/payloads/unknown', { limit: 100 }),
+    post<t.Enrolled, '/api/v1/devices/enrol'>('/api/v1/devices/enrol', body),
+  readings: (id: string, query: Query) => get<t.Page<t.ReadingRow>>('/api/v1/devices/{id}/readings', { ...named(id), query }),
+  unknownPayloads: () => get<t.Page<t.UnknownPayload>>('/api/v1/payloads/unknown'),
 
-  findings: (query: Record<string, string | number | null | undefined>) =>
-    http.get<t.Page<t.Finding>>('/findings', query),
-  finding: (finding: string) => http.get<t.FindingDetail>(`/findings/${id(finding)}`),
-  acknowledge: (finding: string, note?: string) =>
-    http.post<unknown>(`/findings/${id(finding)}/acknowledge`, note ? { note } : {}),
-  close: (finding: string, reason: string) => http.post<unknown>(`/findings/${id(finding)}/close`, { reason }),
-  reopen: (finding: string, reason: string) => http.post<unknown>(`/findings/${id(finding)}/reopen`, { reason }),
+  findings: (query: Query) => get<t.Page<t.Finding>>('/api/v1/findings', { query }),
+  finding: (id: string) => get<t.FindingDetail>('/api/v1/findings/{id}', named(id)),
+  acknowledge: (id: string, note?: string) =>
+    post<unknown, '/api/v1/findings/{id}/acknowledge'>('/api/v1/findings/{id}/acknowledge', noted(note), named(id)),
+  close: (id: string, reason: string) =>
+    post<unknown, '/api/v1/findings/{id}/close'>('/api/v1/findings/{id}/close', { reason }, named(id)),
+  reopen: (id: string, reason: string) =>
+    post<unknown, '/api/v1/findings/{id}/reopen'>('/api/v1/findings/{id}/reopen', { reason }, named(id)),
 
-  rules: () => http.get<t.Page<t.RuleRow>>('/rules', { limit: 200 }),
-  rule: (rule: string) => http.get<t.RuleDetail>(`/rules/${id(rule)}`),
-  reloadRules: () => http.post<unknown>('/rules/reload'),
-  policies: () => http.get<t.Policies>('/policies'),
-  reloadPolicies: () => http.post<unknown>('/policies/reload'),
-  decisions: () => http.get<t.Page<t.PolicyDecision>>('/policies/decisions', { limit: 50 }),
+  rules: () => get<t.Page<t.RuleRow>>('/api/v1/rules'),
+  rule: (id: string) => get<t.RuleDetail>('/api/v1/rules/{id}', named(id)),
+  reloadRules: () => post<unknown, '/api/v1/rules/reload'>('/api/v1/rules/reload', undefined),
+  policies: () => get<t.Policies>('/api/v1/policies'),
+  reloadPolicies: () => post<unknown, '/api/v1/policies/reload'>('/api/v1/policies/reload', undefined),
+  decisions: () => get<t.Page<t.PolicyDecision>>('/api/v1/policies/decisions', { query: { limit: 50 } }),
 
-  users: () => http.get<t.Page<t.User>>('/users', { limit: 200 }),
+  users: () => get<t.Page<t.User>>('/api/v1/users', { query: { limit: 200 } }),
   createUser: (body: { login: string; name: string; role: t.Role; password: string }) =>
-    http.post<t.User>('/users', body),
-  editUser: (user: string, body: { name?: string; role?: t.Role; password?: string }) =>
-    http.patch<t.User>(`/users/${id(user)}`, body),
-  deleteUser: (user: string) => http.delete<void>(`/users/${id(user)}`),
-  sessions: () => http.get<t.Page<t.SessionRow>>('/sessions', { limit: 200 }),
-  endSession: (session: string) => http.delete<void>(`/sessions/${id(session)}`),
-  apiKeys: () => http.get<t.Page<t.ApiKey>>('/api-keys', { limit: 200 }),
+    post<t.User, '/api/v1/users'>('/api/v1/users', body),
+  editUser: (id: string, body: { name?: string; role?: t.Role; password?: string }) =>
+    patch<t.User, '/api/v1/users/{id}'>('/api/v1/users/{id}', body, named(id)),
+  deleteUser: (id: string) => remove('/api/v1/users/{id}', named(id)),
+  sessions: () => get<t.Page<t.SessionRow>>('/api/v1/sessions', { query: { limit: 200 } }),
+  endSession: (id: string) => remove('/api/v1/sessions/{id}', named(id)),
+  apiKeys: () => get<t.Page<t.ApiKey>>('/api/v1/api-keys', { query: { limit: 200 } }),
   createApiKey: (body: { name: string; role: t.Role; expires_in_days: number }) =>
-    http.post<t.NewApiKey>('/api-keys', body),
-  revokeApiKey: (key: string) => http.delete<void>(`/api-keys/${id(key)}`),
+    post<t.NewApiKey, '/api/v1/api-keys'>('/api/v1/api-keys', body),
+  revokeApiKey: (id: string) => remove('/api/v1/api-keys/{id}', named(id)),
 
-  audit: (query: Record<string, string | number | null | undefined>) => http.get<t.Page<t.AuditRow>>('/audit', query),
-  logHead: () => http.get<t.LogHead>('/site-log/head'),
+  audit: (query: Query) => get<t.Page<t.AuditRow>>('/api/v1/audit', { query }),
+  logHead: () => get<t.LogHead>('/api/v1/site-log/head'),
   health: () => health<t.Health>(),
 };

@@ -62,7 +62,7 @@ class Box {
   #listeners = new Map<Listener, readonly FeedKind[]>();
   #running = false;
   #feed = new Feed({
-    connect: () => new EventSource(address('/events')),
+    connect: () => new EventSource(address('/api/v1/events')),
     later: (ms, task) => {
       const timer = setTimeout(task, ms);
       return () => clearTimeout(timer);
@@ -149,7 +149,7 @@ class Box {
       seen = Math.max(seen, at);
       const known = merged.get(metric);
       if (known && (parse(time) ?? 0) < (parse(known.time) ?? 0)) continue;
-      merged.set(metric, { metric, unit: unit ?? known?.unit ?? null, value, time });
+      merged.set(metric, { metric, unit: unit ?? known?.unit ?? '', value, time });
     }
     const reports = device.freshness === 'offline' || device.freshness === 'never';
     return {

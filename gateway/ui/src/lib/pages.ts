@@ -13,7 +13,7 @@ export async function all<T>(read: (cursor: string | null) => Promise<Page<T>>, 
   for (let page = 0; page < most; page += 1) {
     const answer: Page<T> = await read(cursor);
     items.push(...answer.items);
-    cursor = answer.next;
+    cursor = answer.next ?? null;
     if (!cursor) break;
   }
   return { items, next: cursor };

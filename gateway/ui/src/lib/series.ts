@@ -21,7 +21,7 @@ export interface Series {
 }
 
 /** The usual distance between readings: the device's own interval, else the median of what is there. */
-export function usualStep(times: number[], interval: number | null): number {
+export function usualStep(times: number[], interval: number | null | undefined): number {
   if (interval && interval > 0) return interval;
   const steps = times
     .slice(1)
@@ -31,7 +31,7 @@ export function usualStep(times: number[], interval: number | null): number {
   return steps[Math.floor(steps.length / 2)] ?? 60;
 }
 
-export function series(rows: ReadingRow[], interval: number | null): Series {
+export function series(rows: ReadingRow[], interval: number | null | undefined): Series {
   const points = rows
     .map((row) => ({ time: (parse(row.time) ?? Number.NaN) / 1000, value: Number(row.value) }))
     .filter((point) => Number.isFinite(point.time) && Number.isFinite(point.value))
