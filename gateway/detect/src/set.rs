@@ -185,3 +185,5 @@ fn rule(
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod sigma;

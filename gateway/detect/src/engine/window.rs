@@ -80,7 +80,8 @@ impl Window {
             self.consume();
         }
         self.expire(rule, time);
-        self.raised &= self.holds(rule);
+        // What has ceased entirely is something new when it comes again.
+        self.raised &= !self.entries.is_empty();
         let at = self.entries.partition_point(|other| other.time <= time);
         self.entries.insert(at, entry);
         if self.entries.len() > WINDOW_EVENTS {
