@@ -54,6 +54,10 @@ impl Core {
 
     pub(super) fn on_admitted(&mut self, now: Now, key: Key, answer: Result<Admitted, Refused>) {
         let Some(conn) = self.conns.get_mut(key) else { return };
+        // It may have been ended while the answer was on its way.
+        if !matches!(conn.phase, Phase::Admitting(_)) {
+            return;
+        }
         let Phase::Admitting(connect) = std::mem::replace(&mut conn.phase, Phase::New) else { return };
         conn.last_heard = now.mono;
         let admitted = match answer {

@@ -15,6 +15,7 @@ mod deliver;
 mod disconnect;
 mod epoch;
 mod frames;
+mod fuzz;
 mod input;
 mod outbox;
 mod publish;
@@ -54,6 +55,7 @@ use crate::wire::{self, Packet, ReasonCode, Version};
 pub(crate) use self::tests::restart::Disk;
 
 pub use self::conn::Peer;
+pub use self::fuzz::fuzz_core;
 pub use self::input::{Client, Input, Output};
 pub use self::slab::Key;
 
@@ -314,9 +316,13 @@ fn mark(conn: &mut Conn, key: Key, dirty: &mut Vec<Key>) {
 }
 
 impl Core {
-    /// Says DISCONNECT to everybody; nothing new is taken.
+    /// Says DISCONNECT to everybody; nothing new is taken. Wills stay in the store: they are sent after the
+    /// next start to whoever does not come back, so that a restart does not look like a site that died.
     pub fn shut_down(&mut self, now: Now) {
         for key in self.conns.keys() {
+            if let Some(conn) = self.conns.get_mut(key) {
+                conn.will = None;
+            }
             self.close(now, key, ReasonCode::SERVER_SHUTTING_DOWN);
         }
     }

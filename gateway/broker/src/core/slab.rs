@@ -1,6 +1,7 @@
 //! A table with keys that die: a key of a removed entry never finds its successor.
 //!
-//! Not a map for outside names. Invariant: the generation of a slot grows with each removal, so deferred
+//! Not a map for outside names. Entries are boxed: a table that grows copies pointers and leaves no large
+//! holes in the heap, which counts with 10,000 idle connections. Invariant: the generation of a slot grows with each removal, so deferred
 //! work that holds an old key finds nothing.
 
 /// Names one entry of one table.
@@ -21,7 +22,7 @@ impl Key {
 #[derive(Debug)]
 struct Slot<T> {
     generation: u32,
-    value: Option<T>,
+    value: Option<Box<T>>,
 }
 
 /// The table.
@@ -46,24 +47,24 @@ impl<T> Slab<T> {
         if let Some(index) = self.free.pop()
             && let Some(slot) = self.slots.get_mut(index as usize)
         {
-            slot.value = Some(value);
+            slot.value = Some(Box::new(value));
             return Key { index, generation: slot.generation };
         }
         let index = u32::try_from(self.slots.len()).expect("the limits keep tables below 2^32 entries");
-        self.slots.push(Slot { generation: 0, value: Some(value) });
+        self.slots.push(Slot { generation: 0, value: Some(Box::new(value)) });
         Key { index, generation: 0 }
     }
 
     #[inline]
     pub(crate) fn get(&self, key: Key) -> Option<&T> {
         let slot = self.slots.get(key.slot())?;
-        if slot.generation == key.generation { slot.value.as_ref() } else { None }
+        if slot.generation == key.generation { slot.value.as_deref() } else { None }
     }
 
     #[inline]
     pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
         let slot = self.slots.get_mut(key.slot())?;
-        if slot.generation == key.generation { slot.value.as_mut() } else { None }
+        if slot.generation == key.generation { slot.value.as_deref_mut() } else { None }
     }
 
     pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
@@ -74,7 +75,7 @@ impl<T> Slab<T> {
         let value = slot.value.take()?;
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(key.index);
-        Some(value)
+        Some(*value)
     }
 
     pub(crate) fn keys(&self) -> Vec<Key> {

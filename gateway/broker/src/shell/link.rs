@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use super::accept::Slot;
+use crate::core::Key;
 
 /// The socket.
 pub(super) enum Socket {
@@ -23,6 +24,7 @@ pub(super) enum Socket {
 
 /// One connection.
 pub(super) struct Link {
+    pub(super) key: Key,
     pub(super) socket: Socket,
     pub(super) waker: Waker,
     /// Its place in the counts of connections; given back when dropped.
@@ -43,8 +45,9 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(socket: Socket, waker: Waker, slot: Slot, connect_by: Monotonic) -> Self {
+    pub(super) fn new(key: Key, socket: Socket, waker: Waker, slot: Slot, connect_by: Monotonic) -> Self {
         Self {
+            key,
             socket,
             waker,
             slot,

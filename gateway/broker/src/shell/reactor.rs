@@ -48,7 +48,7 @@ pub(super) struct Reactor {
     pub(super) limits: Limits,
     pub(super) metrics: Arc<Metrics>,
     pub(super) clock: Clock,
-    pub(super) links: Vec<Option<(Key, Link)>>,
+    pub(super) links: Vec<Option<Box<Link>>>,
     pub(super) ready: Arc<Ready>,
     pub(super) held: Vec<Key>,
     pub(super) deadlines: BTreeSet<(Monotonic, Key, Deadline)>,
@@ -174,7 +174,7 @@ impl Reactor {
                 self.links.resize_with(key.slot() + 1, || None);
             }
             if let Some(place) = self.links.get_mut(key.slot()) {
-                *place = Some((key, Link::new(socket, waker, slot, by)));
+                *place = Some(Box::new(Link::new(key, socket, waker, slot, by)));
             }
         }
         cx.waker().wake_by_ref();
@@ -217,8 +217,8 @@ impl Reactor {
     }
 
     pub(super) fn link(&mut self, key: Key) -> Option<&mut Link> {
-        let (owner, link) = self.links.get_mut(key.slot())?.as_mut()?;
-        (*owner == key).then_some(link)
+        let link = self.links.get_mut(key.slot())?.as_deref_mut()?;
+        (link.key == key).then_some(link)
     }
 
     fn set_timer(&mut self, cx: &mut Context<'_>) {

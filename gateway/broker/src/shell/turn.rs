@@ -235,12 +235,8 @@ impl Reactor {
         loop {
             let mut slices = [IoSlice::new(&[]); WRITE_SEGMENTS];
             let count = self.core.outgoing(key, &mut slices);
-            let Some((owner, link)) = self.links.get_mut(key.slot()).and_then(Option::as_mut) else {
-                return Ok(Poll::Ready(()));
-            };
-            if *owner != key {
-                return Ok(Poll::Ready(()));
-            }
+            let link = self.links.get_mut(key.slot()).and_then(Option::as_deref_mut);
+            let Some(link) = link.filter(|link| link.key == key) else { return Ok(Poll::Ready(())) };
             let slices = slices.get(..count).unwrap_or_default();
             if slices.iter().all(|slice| slice.is_empty()) {
                 return Ok(link.flush()?.map(|()| ()));
