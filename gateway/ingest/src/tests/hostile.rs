@@ -1,4 +1,6 @@
 //! Payloads made to hurt: each is answered with a reason and costs no more than its length.
+//!
+//! Not the dialects themselves. Property tests drive the same bodies as the fuzz targets.
 
 use proptest::prelude::*;
 

@@ -1,4 +1,6 @@
 //! Mistakes in profile files: file, line, column, what is wrong and what would be right.
+//!
+//! Also which pattern is taken and which files stay. Not what payloads mean.
 
 use super::*;
 

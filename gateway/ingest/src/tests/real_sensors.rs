@@ -1,4 +1,6 @@
 //! Real radio sensors (96 messages of 39 models) and a real series.
+//!
+//! The recordings are found by `SITEWARDEN_TESTDATA` and never copied; the table of keys needs none.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;

@@ -1,4 +1,6 @@
 //! The disk's own fsync, measured in the folder where the state is.
+//!
+//! What a durable acknowledgement cannot be faster than. Not a benchmark of the disk.
 
 use std::fs::File;
 use std::io::Write as _;

@@ -1,4 +1,6 @@
 //! What the kernel says about a process: CPU time, memory, bytes written.
+//!
+//! Read from /proc of a process that this program started. Invariant: all its threads count.
 
 use std::fs;
 

@@ -1,4 +1,6 @@
 //! Medians, ranges and percentiles.
+//!
+//! Nearest rank, no interpolation: a figure is one that was measured. Not confidence intervals.
 
 /// Middle of the values; 0 when there is none.
 pub fn median(values: &[f64]) -> f64 {
