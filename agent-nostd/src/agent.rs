@@ -78,6 +78,77 @@ struct UnderWay {
     tries: u8,
 }
 
+/// What the flash holds at the start.
+struct Parts {
+    store: Store,
+    queue: Queue,
+    keys: KeyPair,
+    signing: Secret,
+    enrolment: Option<Enrolment>,
+    code: Code,
+    boot_counter: u32,
+    boot_id: [u8; 8],
+    queued: u32,
+    lost: u32,
+    device: DeviceId,
+    rules: Rules,
+    report: Report,
+    parameters: u64,
+}
+
+impl Parts {
+    #[inline(never)] // its frame is freed before the agent's is made
+    fn read<F: MultiwriteNorFlash>(
+        flash: &mut F,
+        layout: Layout,
+        random: &mut dyn FnMut() -> Secret,
+    ) -> Result<Self, FlashError> {
+        let store = Store::new::<F>(layout.store)?;
+        let queue = Queue::new::<F>(layout.queue)?;
+        let boot_counter = store.count_boot(flash)?;
+        let (link, signing) = store.secrets(flash, random)?;
+        let enrolment = store.enrolment(flash)?;
+        let code = match enrolment {
+            None => store.code(flash, random)?,
+            Some(_) => [0; 19],
+        };
+        let [b0, b1, b2, b3, b4, b5, b6, b7, ..] = *random().expose();
+        let keys = KeyPair::from_secret(link);
+        let mut parts = Self {
+            device: DeviceId::of(keys.public()),
+            rules: Rules::new(&[], store.raised(flash)?),
+            report: Report::default(),
+            parameters: 0,
+            queued: queue.count(flash)?,
+            lost: store.lost(flash)?,
+            store,
+            queue,
+            keys,
+            signing,
+            enrolment,
+            code: Code::from_random(&code),
+            boot_counter,
+            boot_id: [b0, b1, b2, b3, b4, b5, b6, b7],
+        };
+        parts.load_parameters(flash)?;
+        Ok(parts)
+    }
+
+    /// Takes the stored parameters into use. They were checked before they were stored; they are checked again.
+    #[inline(never)] // its frame is freed before the next one's begins
+    fn load_parameters<F: MultiwriteNorFlash>(&mut self, flash: &mut F) -> Result<(), FlashError> {
+        let mut buffer = [0; STORE_BUFFER];
+        let Some(enrolment) = &self.enrolment else { return Ok(()) };
+        let Some(cose) = self.store.parameters(flash, &mut buffer)? else { return Ok(()) };
+        if let Ok(parameters) = Parameters::verify(cose, self.device, &enrolment.site.signing, verify) {
+            self.rules = Rules::new(&parameters.rules, self.rules.raised());
+            self.report.every(parameters.report_ms);
+            self.parameters = parameters.version;
+        }
+        Ok(())
+    }
+}
+
 /// The agent, over a flash.
 pub struct Agent<F> {
     flash: F,
@@ -109,75 +180,39 @@ impl<F: MultiwriteNorFlash> Agent<F> {
     ///
     /// # Errors
     /// [`StartError`] if the flash does not work or the layout does not fit it.
+    #[inline(never)] // its frame is freed before the caller's loop begins
     pub fn start(
         flash: F,
         layout: Layout,
         board: Board,
         random: &mut dyn FnMut() -> Secret,
     ) -> Result<Self, StartError> {
-        Self::read(flash, layout, board, random).map_err(|source| StartError { source })
-    }
-
-    #[inline(never)] // its frame is freed before the next one's begins
-    fn read(
-        mut flash: F,
-        layout: Layout,
-        board: Board,
-        random: &mut dyn FnMut() -> Secret,
-    ) -> Result<Self, FlashError> {
-        let store = Store::new::<F>(layout.store)?;
-        let queue = Queue::new::<F>(layout.queue)?;
-        let boot_counter = store.count_boot(&mut flash)?;
-        let (link, signing) = store.secrets(&mut flash, random)?;
-        let keys = KeyPair::from_secret(link);
-        let device = DeviceId::of(keys.public());
-        let enrolment = store.enrolment(&mut flash)?;
-        let code = match enrolment {
-            None => store.code(&mut flash, random)?,
-            Some(_) => [0; 19],
-        };
-        let [b0, b1, b2, b3, b4, b5, b6, b7, ..] = *random().expose();
-        let mut agent = Self {
-            queued: queue.count(&mut flash)?,
-            lost: store.lost(&mut flash)?,
-            rules: Rules::new(&[], store.raised(&mut flash)?),
-            store,
-            queue,
+        let mut flash = flash;
+        let parts = Parts::read(&mut flash, layout, random).map_err(|source| StartError { source })?;
+        Ok(Self {
+            device: parts.device,
+            rules: parts.rules,
+            report: parts.report,
+            parameters: parts.parameters,
+            queued: parts.queued,
+            lost: parts.lost,
+            store: parts.store,
+            queue: parts.queue,
+            signer: Signer::new(&parts.signing),
+            keys: parts.keys,
+            enrolment: parts.enrolment,
+            code: parts.code,
+            boot_counter: parts.boot_counter,
+            boot_id: parts.boot_id,
             board,
-            signer: Signer::new(&signing),
-            keys,
-            device,
-            enrolment,
-            code: Code::from_random(&code),
             link: Link::new(),
-            report: Report::default(),
-            parameters: 0,
             outcome: None,
-            boot_counter,
-            boot_id: [b0, b1, b2, b3, b4, b5, b6, b7],
             next_finding: 0,
             unix_offset_ms: None,
             under_way: None,
             hello_ms: None,
             flash,
-        };
-        agent.load_parameters()?;
-        Ok(agent)
-    }
-
-    /// Takes the stored parameters into use. They were checked before they were stored; they are checked again.
-    #[inline(never)] // its frame is freed before the next one's begins
-    fn load_parameters(&mut self) -> Result<(), FlashError> {
-        let mut buffer = [0; STORE_BUFFER];
-        let raised = self.store.raised(&mut self.flash)?;
-        let Some(enrolment) = &self.enrolment else { return Ok(()) };
-        let Some(cose) = self.store.parameters(&mut self.flash, &mut buffer)? else { return Ok(()) };
-        if let Ok(parameters) = Parameters::verify(cose, self.device, &enrolment.site.signing, verify) {
-            self.rules = Rules::new(&parameters.rules, raised);
-            self.report.every(parameters.report_ms);
-            self.parameters = parameters.version;
-        }
-        Ok(())
+        })
     }
 
     /// The device's identifier.

@@ -19,6 +19,7 @@ impl Signer {
         self.0.verifying_key().to_bytes()
     }
 
+    #[inline(never)] // its frame must not stay in its callers
     pub(crate) fn sign(&self, message: &[u8]) -> Signature {
         self.0.sign(message).to_bytes()
     }
@@ -27,6 +28,16 @@ impl Signer {
 /// Checks an Ed25519 signature.
 #[must_use]
 pub fn verify(key: &SigningPublicKey, message: &[u8], signature: &Signature) -> bool {
-    VerifyingKey::from_bytes(key)
-        .is_ok_and(|key| key.verify_strict(message, &Dalek::from_bytes(signature)).is_ok())
+    // In two steps, so that the frame of the first is gone when the second needs 4 KB.
+    expand(key).is_some_and(|key| check(&key, message, signature))
+}
+
+#[inline(never)]
+fn expand(key: &SigningPublicKey) -> Option<VerifyingKey> {
+    VerifyingKey::from_bytes(key).ok()
+}
+
+#[inline(never)]
+fn check(key: &VerifyingKey, message: &[u8], signature: &Signature) -> bool {
+    key.verify_strict(message, &Dalek::from_bytes(signature)).is_ok()
 }

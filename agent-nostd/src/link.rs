@@ -102,23 +102,30 @@ impl Link {
         let [a, b, c, d, ..] = *session.expose();
         let session = u32::from_be_bytes([a, b, c, d]);
         let context = Context { version: self.version, offered: Versions::OURS, session };
-        let (kind, begun) = match ours.enrolment {
-            Some(enrolment) => {
-                let (site, psk) = (&enrolment.site.link, &enrolment.psk);
-                let begun = LinkInitiator::start(context, ours.keys, site, psk, &random());
-                (Kind::LinkStart, begun.map(|(state, body)| (Phase::Linking(state), Body::Link(body))))
-            }
-            None => {
-                let begun = EnrolInitiator::start(context, ours.keys, ours.code, &random());
-                (Kind::EnrolStart, begun.map(|(state, body)| (Phase::Enrolling(state), Body::Enrol(body))))
-            }
-        };
         self.deadline_ms = now_ms.saturating_add(self.pause_ms);
         self.pause_ms = (self.pause_ms * 2).min(HANDSHAKE_PAUSE_MS);
         self.phase = Phase::Idle;
-        if let Ok((phase, body)) = begun {
-            self.phase = phase;
-            self.send(Header { version: self.version, kind, session, sequence: 0 }, body.as_slice());
+        match ours.enrolment {
+            Some(enrolment) => self.begin_link(context, ours.keys, enrolment, &random()),
+            None => self.begin_enrolment(context, ours.keys, ours.code, &random()),
+        }
+    }
+
+    #[inline(never)] // one frame at a time
+    fn begin_link(&mut self, context: Context, keys: &KeyPair, enrolment: &Enrolment, ephemeral: &Secret) {
+        let Enrolment { site, psk } = enrolment;
+        // A refusal here means keys of no use; the deadline brings the next attempt.
+        if let Ok((state, body)) = LinkInitiator::start(context, keys, &site.link, psk, ephemeral) {
+            self.phase = Phase::Linking(state);
+            self.send(begin(context, Kind::LinkStart), &body);
+        }
+    }
+
+    #[inline(never)] // one frame at a time
+    fn begin_enrolment(&mut self, context: Context, keys: &KeyPair, code: &Secret, ephemeral: &Secret) {
+        if let Ok((state, body)) = EnrolInitiator::start(context, keys, code, ephemeral) {
+            self.phase = Phase::Enrolling(state);
+            self.send(begin(context, Kind::EnrolStart), &body);
         }
     }
 
@@ -261,16 +268,6 @@ impl Link {
     }
 }
 
-enum Body<const L: usize, const E: usize> {
-    Link([u8; L]),
-    Enrol([u8; E]),
-}
-
-impl<const L: usize, const E: usize> Body<L, E> {
-    fn as_slice(&self) -> &[u8] {
-        match self {
-            Self::Link(body) => body,
-            Self::Enrol(body) => body,
-        }
-    }
+const fn begin(context: Context, kind: Kind) -> Header {
+    Header { version: context.version, kind, session: context.session, sequence: 0 }
 }

@@ -8,5 +8,6 @@ mod faults;
 mod golden;
 mod peers;
 mod power;
+mod qemu;
 mod story;
 mod support;

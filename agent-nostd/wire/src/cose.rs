@@ -85,17 +85,18 @@ fn protected(kid: &[u8; 8], kind: Type) -> Result<heapless::Vec<u8, MAX_PROTECTE
     Ok(bytes)
 }
 
-/// The bytes that are signed: `["Signature1", protected, h'', payload]` (RFC 9052 §4.4).
-fn to_be_signed(protected: &[u8], payload: &[u8]) -> Result<heapless::Vec<u8, MAX_SIGNED>, CoseError> {
-    let mut bytes = heapless::Vec::new();
-    bytes.resize(MAX_SIGNED, 0).map_err(|_| CoseError::TooLong)?;
-    let mut encoder = Encoder::new(Cursor::new(bytes.as_mut_slice()));
+/// The bytes that are signed: `["Signature1", protected, h'', payload]` (RFC 9052 §4.4), at the start of `buffer`.
+fn to_be_signed<'b>(
+    protected: &[u8],
+    payload: &[u8],
+    buffer: &'b mut [u8; MAX_SIGNED],
+) -> Result<&'b [u8], CoseError> {
+    let mut encoder = Encoder::new(Cursor::new(buffer.as_mut_slice()));
     let written =
         (|| encoder.array(4)?.str("Signature1")?.bytes(protected)?.bytes(&[])?.bytes(payload)?.ok())();
     written.map_err(|_: minicbor::encode::Error<EndOfSlice>| CoseError::TooLong)?;
     let length = encoder.into_writer().position();
-    bytes.truncate(length);
-    Ok(bytes)
+    buffer.get(..length).ok_or(CoseError::TooLong)
 }
 
 /// Signs `payload` as a statement of type `kind`.
@@ -112,7 +113,8 @@ pub fn sign(
         return Err(CoseError::TooLong);
     }
     let protected = protected(kid, kind)?;
-    let signature = signer(&to_be_signed(&protected, payload)?);
+    let mut buffer = [0; MAX_SIGNED];
+    let signature = signer(to_be_signed(&protected, payload, &mut buffer)?);
     let mut bytes = Encoded::new();
     bytes.resize(MAX_COSE, 0).map_err(|_| CoseError::TooLong)?;
     let mut encoder = Encoder::new(Cursor::new(bytes.as_mut_slice()));
@@ -206,8 +208,10 @@ impl<'b> Sign1<'b> {
         if self.kind != expected.as_str() {
             return Err(CoseError::OtherType { expected });
         }
-        let signed = to_be_signed(self.protected, self.payload).map_err(|_| CoseError::Malformed)?;
-        if verify(key, &signed, self.signature) { Ok(self.payload) } else { Err(CoseError::Signature) }
+        let mut buffer = [0; MAX_SIGNED];
+        let signed =
+            to_be_signed(self.protected, self.payload, &mut buffer).map_err(|_| CoseError::Malformed)?;
+        if verify(key, signed, self.signature) { Ok(self.payload) } else { Err(CoseError::Signature) }
     }
 }
 

@@ -13,7 +13,7 @@ use core::fmt::Write as _;
 use cortex_m_rt::entry;
 use embedded_hal::digital::OutputPin as _;
 use mps2_an386_hal::flash::{CAPACITY, PAGE};
-use mps2_an386_hal::{Console, FileFlash, Led, memory, random, wait};
+use mps2_an386_hal::{FileFlash, Led, memory, random, wait};
 use sha2::{Digest as _, Sha256};
 use sitewarden_agent::sensor::{Lm75, Sample};
 use sitewarden_agent::wire::keys::Secret;
@@ -45,20 +45,9 @@ fn describe() -> Board {
     Board { measurement: Sha256::digest(memory::image()).into(), firmware, model: "mps2-an386" }
 }
 
-fn start(console: &mut Console) -> Option<Agent<FileFlash>> {
-    let Some(flash) = FileFlash::open() else {
-        let _ = writeln!(console, "error: no flash file: start with -semihosting-config arg=agent,arg=FILE");
-        return None;
-    };
+fn layout() -> Layout {
     let store = STORE_PAGES * PAGE;
-    let layout = Layout { store: 0..store, queue: store..CAPACITY };
-    match Agent::start(flash, layout, describe(), &mut fresh) {
-        Ok(agent) => Some(agent),
-        Err(error) => {
-            let _ = writeln!(console, "error: {error}: {}", error.source);
-            None
-        }
-    }
+    Layout { store: 0..store, queue: store..CAPACITY }
 }
 
 /// Blinks: not enrolled fast, without a link slowly, alarm on, well off with a flash each four seconds.
@@ -97,7 +86,19 @@ fn run(board: mps2_an386_hal::Board) {
     let mps2_an386_hal::Board { mut link, mut console, mut clock, i2c, mut led, mut inputs } = board;
     // Writing to the console cannot fail.
     let _ = writeln!(console, "sitewarden agent {}", env!("CARGO_PKG_VERSION"));
-    let Some(mut agent) = start(&mut console) else { return };
+    let Some(flash) = FileFlash::open() else {
+        let _ = writeln!(console, "error: no flash file: start with -semihosting-config arg=agent,arg=FILE");
+        return;
+    };
+    // Borrowed where it lies: a copy of it is a quarter of the RAM.
+    let mut started = Agent::start(flash, layout(), describe(), &mut fresh);
+    let agent = match &mut started {
+        Ok(agent) => agent,
+        Err(error) => {
+            let _ = writeln!(console, "error: {error}: {}", error.source);
+            return;
+        }
+    };
     let _ = writeln!(console, "device {}", agent.device());
     if let Some(code) = agent.code() {
         let _ = writeln!(console, "code {code}");

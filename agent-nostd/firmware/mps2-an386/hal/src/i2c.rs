@@ -40,7 +40,11 @@ impl I2cBus {
     }
 
     fn write_bit(&mut self, bit: bool) {
-        if bit { LINES.write(SDA) } else { LOWER.write(SDA) }
+        if bit {
+            LINES.write(SDA)
+        } else {
+            LOWER.write(SDA)
+        }
         LINES.write(SCL);
         LOWER.write(SCL);
     }

@@ -25,8 +25,8 @@ const INTERRUPT_RX: u32 = 1 << 1;
 /// 25 MHz / 115,200 baud.
 const DIVIDER_115200: u32 = 217;
 
-/// Bytes that arrive while the agent computes: two frames of the largest size.
-const RING: usize = 1280;
+/// Bytes that arrive while the agent computes. The gateway says at most time, parameters and an acknowledgement at once.
+const RING: usize = 768;
 
 static BYTES: [AtomicU8; RING] = [const { AtomicU8::new(0) }; RING];
 static HEAD: AtomicUsize = AtomicUsize::new(0);
