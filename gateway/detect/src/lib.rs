@@ -12,6 +12,7 @@ mod engine;
 pub mod error;
 mod explain;
 mod fields;
+mod fuzz;
 pub mod limits;
 mod matcher;
 mod net;
@@ -28,5 +29,8 @@ mod yaml;
 
 pub use engine::{Engine, Limits, SnapshotError, Stats};
 pub use error::RuleError;
+pub use fuzz::{
+    fuzz_condition, fuzz_expression, fuzz_json, fuzz_rule, fuzz_snapshot, fuzz_snapshot_seed,
+};
 pub use rule::Rule;
 pub use set::RuleSet;

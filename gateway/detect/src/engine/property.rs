@@ -175,8 +175,8 @@ fn set() -> Arc<RuleSet> {
 #[test]
 fn splits_change_nothing() {
     let set = set();
-    let matches: usize = (1..=40).map(|seed| split_agrees(seed, &set)).sum();
-    assert!(matches > 1_000, "the streams must make the rules work: {matches}");
+    let matches: usize = (1..=8).map(|seed| split_agrees(seed, &set)).sum();
+    assert!(matches > 200, "the streams must make the rules work: {matches}");
 }
 
 #[test]

@@ -252,7 +252,7 @@ impl Matcher {
                 Glance::Decoded(text) if text.is_ascii() => {
                     open_text(&mut self.slots, id, field, text.as_bytes(), &mut open);
                 }
-                Glance::Text(raw) if !self.slots.is_dirty() => {
+                Glance::Text(raw) if self.slots.is_clean(raw) => {
                     open_text(&mut self.slots, id, field, raw, &mut open);
                 }
                 Glance::Decoded(_) | Glance::Text(_) => match self.slots.folded(id, source) {

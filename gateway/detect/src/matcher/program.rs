@@ -18,7 +18,7 @@ use crate::rule::{Body, Rule};
 #[derive(Debug, Default)]
 pub(crate) struct Program {
     pub(crate) fields: Vec<Field>,
-    pub(super) field_ids: HashMap<Arc<str>, u32>,
+    field_ids: HashMap<Arc<str>, u32>,
     pub(crate) atoms: Vec<Compiled>,
     /// For each rule of the set.
     pub(crate) rules: Vec<Logics>,

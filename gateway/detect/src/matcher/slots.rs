@@ -33,6 +33,8 @@ enum Slot {
     Span(Span),
     /// Position in the typed fields.
     Typed(usize),
+    /// A list or map in JSON.
+    Nested(Span),
     /// Has to be looked up in the whole event.
     Whole,
 }
@@ -53,6 +55,8 @@ pub(crate) struct Slots {
     searched: Vec<u32>,
     /// The event may hold more than ASCII, or characters that are written as `\u....`.
     dirty: bool,
+    /// Lists and maps that were parsed on their own, by field.
+    nested: Vec<(u32, Vec<(Arc<str>, Value)>)>,
     /// The whole event, parsed when something asks for it.
     whole: Option<Vec<(Arc<str>, Value)>>,
     malformed: bool,
@@ -85,6 +89,7 @@ impl Slots {
             self.searched.fill(0);
         }
         self.present.clear();
+        self.nested.clear();
         self.whole = None;
         self.malformed = false;
         self.dirty = false;
@@ -116,14 +121,19 @@ impl Slots {
 
     /// Whether the field's text may match an atom, as far as runs of bytes tell.
     fn may_hold(&mut self, index: usize, compiled: &Compiled, program: &Program, source: Source<'_>) -> bool {
-        if compiled.beyond_ascii && !self.dirty {
-            return false;
+        let Some(id) = compiled.field.filter(|_| compiled.marked || compiled.beyond_ascii) else { return true };
+        let glance = self.glance(id, source);
+        if compiled.beyond_ascii {
+            return match glance {
+                Glance::Text(raw) => !self.is_clean(raw),
+                Glance::Decoded(text) => !text.is_ascii(),
+                _ => false,
+            };
         }
-        let Some(id) = compiled.field.filter(|_| compiled.marked) else { return true };
         let Some(field) = program.fields.get(id as usize) else { return true };
         if self.searched.get(id as usize) != Some(&self.stamp) {
-            match self.glance(id, source) {
-                Glance::Text(raw) if !self.dirty => self.search(id, field, raw, &mut |_| {}),
+            match glance {
+                Glance::Text(raw) if self.is_clean(raw) => self.search(id, field, raw, &mut |_| {}),
                 _ => match self.folded(id, source) {
                     Some(text) => self.search(id, field, text.as_bytes(), &mut |_| {}),
                     None => return true,
@@ -133,9 +143,10 @@ impl Slots {
         self.marks.get(index) == Some(&self.stamp)
     }
 
-    /// Whether the event may hold more than plain ASCII.
-    pub(crate) const fn is_dirty(&self) -> bool {
-        self.dirty
+    /// Whether the bytes of a JSON text can be judged as they stand: plain ASCII, nothing written as `\u....`.
+    #[inline]
+    pub(crate) fn is_clean(&self, raw: &[u8]) -> bool {
+        !self.dirty || (raw.is_ascii() && !has_unicode_escape(raw))
     }
 
     /// Whether the event turned out not to be JSON.
@@ -145,7 +156,7 @@ impl Slots {
 
     #[inline]
     pub(crate) fn set_span(&mut self, field: u32, span: Span) {
-        let slot = if span.kind == SpanKind::Nested { Slot::Whole } else { Slot::Span(span) };
+        let slot = if span.kind == SpanKind::Nested { Slot::Nested(span) } else { Slot::Span(span) };
         self.set(field, slot);
     }
 
@@ -173,7 +184,7 @@ impl Slots {
 
     /// Whether the field itself was found, not only something that may lead to it.
     pub(crate) fn is_direct(&self, field: u32) -> bool {
-        matches!(self.slot(field), Some(Slot::Span(_) | Slot::Typed(_)))
+        matches!(self.slot(field), Some(Slot::Span(_) | Slot::Typed(_) | Slot::Nested(_)))
     }
 
     fn slot(&self, field: u32) -> Option<Slot> {
@@ -312,11 +323,6 @@ impl Slots {
         self.whole.take().unwrap_or_default()
     }
 
-    #[cfg(test)]
-    pub(crate) fn has_whole(&self) -> bool {
-        self.whole.is_some()
-    }
-
     /// Opens the gates of keywords, which stand anywhere in the event.
     pub(crate) fn search_keywords(
         &mut self,
@@ -337,7 +343,28 @@ impl Slots {
 
     /// Whether a field has to be looked up in the whole event.
     pub(crate) fn is_whole(&self, field: u32) -> bool {
-        matches!(self.slot(field), Some(Slot::Whole))
+        matches!(self.slot(field), Some(Slot::Whole | Slot::Nested(_)))
+    }
+
+    /// Judges an atom on a list or map by parsing that alone. `None` when more than it is needed.
+    fn judge_nested(&mut self, field: u32, compiled: &Compiled, source: Source<'_>) -> Option<bool> {
+        let (Some(Slot::Nested(span)), Source::Json(bytes)) = (self.slot(field), source) else { return None };
+        if compiled.other.is_some() || self.whole.is_some() {
+            return None;
+        }
+        let at = match self.nested.iter().position(|(known, _)| *known == field) {
+            Some(at) => at,
+            None => {
+                let parsed = serde_json::from_slice::<serde_json::Value>(bytes.get(span.start..span.end)?);
+                let Ok(parsed) = parsed else {
+                    self.malformed = true;
+                    return Some(false);
+                };
+                self.nested.push((field, vec![(compiled.atom.field.clone()?, value_of(&parsed, 1))]));
+                self.nested.len() - 1
+            }
+        };
+        self.nested.get(at).map(|(_, fields)| explain::atom_holds(&compiled.atom, Fields(fields)))
     }
 
     /// Whether the logic holds for the event.
@@ -358,6 +385,9 @@ impl Slots {
     }
 
     fn judge(&mut self, index: usize, compiled: &Compiled, program: &Program, source: Source<'_>) -> bool {
+        if let Some(holds) = compiled.field.and_then(|field| self.judge_nested(field, compiled, source)) {
+            return holds;
+        }
         let whole = compiled.field.is_none_or(|field| self.is_whole(field))
             || compiled.other.is_some_and(|other| self.is_whole(other));
         if whole {
