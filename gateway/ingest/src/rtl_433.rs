@@ -107,6 +107,7 @@ pub(crate) struct Keys {
     dimensionless: Arc<str>,
     none: Arc<str>,
     battery: Arc<str>,
+    tire_pressure: Arc<str>,
     percent: Arc<str>,
     units: Vec<(&'static str, Arc<str>, Conversion)>,
 }
@@ -138,6 +139,7 @@ impl Default for Keys {
             dimensionless: "1".into(),
             none: "".into(),
             battery: "battery".into(),
+            tire_pressure: "tire_pressure".into(),
             percent: "%".into(),
             units: units.collect(),
         }
@@ -174,11 +176,17 @@ pub(crate) fn decode(keys: &Keys, message: &Message<'_>, payload: &[u8]) -> Deco
     let (time, time_source) = message.time(&fields);
     let origin = Origin { asset, via: Some(message.client.clone()), time, time_source };
     let mut decoded = Decoded::default();
+    let tire = fields.iter().any(|(key, value)| key == "type" && *value == Scalar::Text("TPMS".into()));
     for (name, value) in &fields {
         if IDENTITY.contains(&name.as_ref()) || FRAME.contains(&name.as_ref()) {
             continue;
         }
-        collect(&mut decoded, reading(keys, message, &origin, name, value));
+        let mut result = reading(keys, message, &origin, name, value);
+        // 2,400 hPa are right in a tire and wrong in the air: a rule on one must not see the other.
+        if let (true, Ok(Some(reading))) = (tire && name.starts_with("pressure_"), &mut result) {
+            reading.metric = keys.tire_pressure.clone();
+        }
+        collect(&mut decoded, result);
     }
     if decoded.readings.is_empty() && decoded.unknown.is_none() {
         // For some devices the message itself is the event: a doorbell has nothing else to say.

@@ -57,6 +57,7 @@ fn known_keys_become_our_metrics_in_our_units() {
         (r#"{"model":"M","pressure_hPa":1001.7}"#, "pressure", "hPa", 1_001.7),
         (r#"{"model":"M","pressure_kPa":240}"#, "pressure", "hPa", 2_400.0),
         (r#"{"model":"M","pressure_PSI":10}"#, "pressure", "hPa", 689.475_729),
+        (r#"{"model":"M","type":"TPMS","pressure_kPa":240}"#, "tire_pressure", "hPa", 2_400.0),
         (r#"{"model":"M","wind_avg_km_h":36}"#, "wind_avg", "m/s", 10.0),
         (r#"{"model":"M","wind_max_m_s":2.24}"#, "wind_max", "m/s", 2.24),
         (r#"{"model":"M","wind_dir_deg":225}"#, "wind_dir", "deg", 225.0),
