@@ -84,7 +84,10 @@ pub(crate) fn find(conn: &Connection, id: &str) -> Result<Option<ApiKey>, StoreE
     conn.query_row(&format!("{COLUMNS} WHERE id = ?1"), [id], row).optional().doing("looking for an API key")
 }
 
-/// A page of keys in order of their ids, and one more.
+/// The keys after this id in order of their ids: at most `limit`, and one more that tells that there are more.
+///
+/// # Errors
+/// [`IdentityError`] when the store cannot be read.
 pub fn list(conn: &Connection, after: Option<&str>, limit: usize) -> Result<Vec<ApiKey>, IdentityError> {
     let mut statement = conn
         .prepare_cached(&format!("{COLUMNS} WHERE ?1 IS NULL OR id > ?1 ORDER BY id LIMIT ?2"))
