@@ -226,6 +226,7 @@ struct Parts {
     https: std::net::TcpListener,
     https_address: SocketAddr,
     console: tokio::net::UnixListener,
+    memory: PathBuf,
 }
 
 impl Parts {
@@ -286,6 +287,7 @@ impl Parts {
             https,
             https_address,
             console,
+            memory: pipeline::memory::path(state),
         })
     }
 
@@ -321,6 +323,7 @@ impl Parts {
             latest: self.live.latest(),
             metrics: Arc::clone(&metrics),
             demo,
+            memory: self.memory,
             stop: stop.clone(),
         })?;
         let broker = self.broker.spawn();
@@ -437,5 +440,44 @@ impl Running {
         }
         self.ground.store.clone().shutdown();
         tracing::info!("ended");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All migrations together are what `gateway/schema.sql` says, so that a change of a table shows in the
+    /// diff. To take a change over, write what the failed test prints.
+    #[test]
+    fn all_migrations_together_equal_the_schema() {
+        let schema = include_str!("../schema.sql");
+        let differences = sitewarden_store::schema::differences(MIGRATIONS, schema).expect("both can be read");
+        let rendered = sitewarden_store::schema::render(MIGRATIONS).expect("the migrations run");
+        assert!(differences.is_empty(), "{differences:#?}\ngateway/schema.sql should be:\n{rendered}");
+    }
+
+    #[test]
+    fn tables_keep_the_house_rules() {
+        let faults = sitewarden_store::schema::lint(MIGRATIONS).expect("the migrations run");
+        assert!(faults.is_empty(), "{faults:#?}");
+    }
+
+    #[test]
+    fn the_committed_document_is_what_the_routes_say() {
+        // The ring provider is what main installs first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let committed = include_str!("../openapi.json");
+        let made = document().expect("the document is made");
+        let parse = |text: &str| serde_json::from_str::<Value>(text).expect("JSON");
+        assert!(parse(committed) == parse(&made), "run `sitewarden openapi > gateway/openapi.json`");
+    }
+
+    #[test]
+    fn addresses_are_told_as_a_client_can_use_them() {
+        let told = |text: &str| reachable(text.parse().expect("an address")).to_string();
+        assert_eq!(told("0.0.0.0:8443"), "127.0.0.1:8443");
+        assert_eq!(told("[::]:8443"), "[::1]:8443");
+        assert_eq!(told("192.0.2.7:1"), "192.0.2.7:1");
     }
 }

@@ -4,6 +4,7 @@
 //! Invariant: a device that is not here has no rights.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use ring::digest;
@@ -58,6 +59,8 @@ pub struct Registry {
     inventory: RwLock<Inventory>,
     presence: Mutex<HashMap<Arc<str>, Presence>>,
     rate: Mutex<Rate>,
+    /// Moves with every change of the inventory.
+    version: AtomicU64,
 }
 
 impl std::fmt::Debug for Registry {
@@ -80,6 +83,13 @@ impl Registry {
             }
             inventory.devices.insert(id, Arc::new(device));
         }
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
+    /// A number that moves with every change of the inventory: who keeps a copy compares it.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
     }
 
     /// Forgets devices that are gone from the store.
@@ -91,6 +101,7 @@ impl Registry {
             inventory.certificates.retain(|_, owner| **owner != **id);
             presence.remove(id.as_str());
         }
+        self.version.fetch_add(1, Ordering::Release);
     }
 
     /// The device of that id.

@@ -8,9 +8,11 @@
 
 pub(crate) mod commit;
 pub(crate) mod events;
+pub(crate) mod memory;
 pub(crate) mod notices;
 pub(crate) mod prepare;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -47,6 +49,8 @@ pub(crate) struct Deps {
     pub(crate) latest: broadcast::Sender<Arc<Value>>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) demo: bool,
+    /// File that the rules' memory is kept in.
+    pub(crate) memory: PathBuf,
     pub(crate) stop: CancellationToken,
 }
 
@@ -94,14 +98,22 @@ impl Engine {
     fn new(deps: Deps) -> Self {
         let rules = Arc::clone(&deps.rules.borrow());
         let dialects = Arc::clone(&deps.dialects.borrow());
-        let preparer = Preparer::new(rules, dialects, Arc::clone(&deps.registry));
+        let preparer = Preparer::new(memory::restore(&deps.memory, rules, deps.clock.now()), dialects, Arc::clone(&deps.registry));
         Self { deps, preparer, slots: Arc::new(Semaphore::new(COMMITS_AHEAD)), rescued: mpsc::channel(COMMITS_AHEAD + 1) }
     }
 
     async fn run(mut self) {
+        self.work().await;
+        memory::save(&self.deps.memory, self.preparer.engine());
+    }
+
+    async fn work(&mut self) {
+        let mut saves = tokio::time::interval(memory::SAVE_EVERY);
+        saves.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else { return };
             let mut work = Work::default();
+            self.preparer.look_at_inventory(self.deps.clock.now());
             let deadline = self.preparer.next_deadline().map(|at| self.deps.clock.instant(at));
             tokio::select! {
                 biased;
@@ -123,6 +135,7 @@ impl Engine {
                     Some(batch) => self.take(batch, &mut work),
                     None => return,
                 },
+                _ = saves.tick() => memory::save(&self.deps.memory, self.preparer.engine()),
                 () = at(deadline) => {
                     let now = self.deps.clock.now();
                     self.preparer.timeout(now, &mut work);

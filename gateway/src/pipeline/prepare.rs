@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sitewarden_broker::state::StoreOp;
 use sitewarden_broker::{Batch, Notice, Publish};
 use sitewarden_core::{AssetKind, AssetRef, Event, FindingDraft, Monotonic, Now, Principal, Reading, Sighting, Timestamp, Trust};
-use sitewarden_detect::{Engine, Limits, RuleSet};
+use sitewarden_detect::{Engine, RuleSet};
 use sitewarden_devices::Registry;
 use sitewarden_ingest::Dialects;
 use sitewarden_telemetry::UnknownPayload;
@@ -54,12 +54,44 @@ pub(crate) struct Preparer {
     fields: ReadingFields,
     /// New assets of commits under way, so that a burst makes one sighting of each.
     seen: HashSet<AssetRef>,
+    /// Of the inventory that the engine was told last.
+    inventory: u64,
 }
 
 impl Preparer {
-    pub(crate) fn new(rules: Arc<RuleSet>, dialects: Arc<Dialects>, registry: Arc<Registry>) -> Self {
-        let engine = Engine::new(rules, Limits::default());
-        Self { engine, dialects, registry, fields: ReadingFields::default(), seen: HashSet::new() }
+    pub(crate) fn new(engine: Engine, dialects: Arc<Dialects>, registry: Arc<Registry>) -> Self {
+        // A version that no registry has yet: the engine is told the inventory first.
+        let inventory = u64::MAX;
+        Self { engine, dialects, registry, fields: ReadingFields::default(), seen: HashSet::new(), inventory }
+    }
+
+    /// What the rules remember.
+    pub(crate) const fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Tells the engine which sensors the site trusts, when that changed: rules with `groups: inventory`
+    /// wait for exactly these.
+    pub(crate) fn look_at_inventory(&mut self, now: Now) {
+        let version = self.registry.version();
+        if version == self.inventory {
+            return;
+        }
+        self.inventory = version;
+        let trusted = |trust| matches!(trust, Trust::Trusted | Trust::Fenced);
+        let reports = |kind| matches!(kind, AssetKind::Sensor | AssetKind::Camera | AssetKind::Agent);
+        let devices = self.registry.all();
+        let assets = devices.iter().filter(|device| trusted(device.trust) && reports(device.kind)).map(|device| {
+            let mut fields = vec![("device_id".into(), Arc::clone(&device.id))];
+            if !device.zone.is_empty() {
+                fields.push(("zone".into(), device.zone.as_str().into()));
+            }
+            if !device.via.is_empty() {
+                fields.push(("via".into(), device.via.as_str().into()));
+            }
+            fields
+        });
+        self.engine.set_inventory(assets.collect(), now);
     }
 
     pub(crate) fn replace_rules(&mut self, rules: Arc<RuleSet>) {
