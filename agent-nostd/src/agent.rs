@@ -141,7 +141,7 @@ impl Parts {
         let Some(enrolment) = &self.enrolment else { return Ok(()) };
         let Some(cose) = self.store.parameters(flash, &mut buffer)? else { return Ok(()) };
         if let Ok(parameters) = Parameters::verify(cose, self.device, &enrolment.site.signing, verify) {
-            self.rules = Rules::new(&parameters.rules, self.rules.raised());
+            self.rules = Rules::new(&parameters.rules, self.store.raised(flash)?);
             self.report.every(parameters.report_ms);
             self.parameters = parameters.version;
         }

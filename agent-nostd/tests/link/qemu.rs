@@ -100,7 +100,12 @@ impl Device {
             if found {
                 return;
             }
-            assert!(begun.elapsed() < LIMIT, "{what}: not within {LIMIT:?}; dropped {:?}, readings {:?}", site.dropped, site.readings.last());
+            assert!(
+                begun.elapsed() < LIMIT,
+                "{what}: not within {LIMIT:?}; dropped {:?}, readings {:?}",
+                site.dropped,
+                site.readings.last()
+            );
         }
     }
 

@@ -228,3 +228,20 @@ fn a_full_queue_keeps_the_first_and_tells_what_was_lost() {
     assert_eq!(findings.len() as u32, kept + 1, "what was kept, and the loss");
     assert_eq!(findings[0].state, FindingState::Raised);
 }
+
+#[test]
+fn a_restart_neither_raises_again_nor_clears() {
+    let mut pair = Pair::linked();
+    pair.sample(Some(9000), false);
+    pair.run(5_000);
+    pair.restart_agent();
+    assert_eq!(pair.agent.indication(), Indication::Alarm);
+    pair.sample(Some(9000), false);
+    pair.run(5_000);
+    assert_eq!(pair.site.findings.len(), 1);
+
+    pair.sample(Some(5000), false);
+    pair.run(5_000);
+    let states: Vec<_> = pair.site.findings.values().map(|(finding, _)| finding.state).collect();
+    assert_eq!(states, [FindingState::Raised, FindingState::Cleared]);
+}

@@ -7,8 +7,8 @@ use embedded_hal::i2c::{ErrorKind, ErrorType, I2c, NoAcknowledgeSource, Operatio
 
 use crate::register::Register;
 
-/// The touch screen's bus, which is the first: where `-device tmp105` without a bus goes.
-const SBCON: usize = 0x4002_2000;
+/// The second shield's bus: where QEMU puts a `-device tmp105` that names no bus.
+const SBCON: usize = 0x4002_a000;
 /// Read: the lines. Write: raise these.
 const LINES: Register = Register::at(SBCON);
 /// Write: lower these.
