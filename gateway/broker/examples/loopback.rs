@@ -33,8 +33,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (_epoch, epoch) = watch::channel(PolicyEpoch(1));
     let listener = ListenerConfig { name: "loopback".to_owned(), address, transport: Transport::Plain };
     let config = Config { listeners: vec![listener], ..Config::default() };
-    let deps =
-        Deps { store: None, admission: Arc::new(Everybody), epoch, inlet, committed, tls: None };
+    let deps = Deps { store: None, admission: Arc::new(Everybody), epoch, inlet, committed, tls: None };
     let broker = build(config, deps)?.spawn();
     std::fs::write("/dev/stderr", format!("MQTT on {:?}\n", broker.addresses()))?;
     while let Some(batch) = batches.recv().await {

@@ -263,12 +263,10 @@ impl Trie {
         match levels.split_first() {
             None => self.end_rules(state) == ALLOW,
             Some((&"#", _)) => self.covers_rest(state, budget),
-            Some((&"+", after)) => {
-                self.branches(state).iter().all(|level| {
-                    let next = self.step(state, level.as_deref());
-                    self.covers(after, &next, budget)
-                })
-            }
+            Some((&"+", after)) => self.branches(state).iter().all(|level| {
+                let next = self.step(state, level.as_deref());
+                self.covers(after, &next, budget)
+            }),
             Some((level, after)) => {
                 let next = self.step(state, Some(level));
                 self.covers(after, &next, budget)
@@ -288,9 +286,7 @@ impl Trie {
             // Nothing below can change what the `#` rules on the way said.
             return state.rules == ALLOW;
         }
-        self.branches(state)
-            .iter()
-            .all(|level| self.covers_rest(&self.step(state, level.as_deref()), budget))
+        self.branches(state).iter().all(|level| self.covers_rest(&self.step(state, level.as_deref()), budget))
     }
 
     /// The levels that lead to different states: each literal that a rule names, and one that none does.

@@ -71,6 +71,9 @@ pub const WILL_GRACE_SECONDS: u32 = 30;
 /// Seconds between two sweeps for retained messages that have expired; until then they are skipped.
 pub const SWEEP_SECONDS: u64 = 60;
 
+/// Seconds between two notices about a bound that is hit again and again outside any connection's story.
+pub const WATCH_SECONDS: u64 = 10;
+
 /// Seconds that the loop tries to send what is left at shutdown.
 pub const SHUTDOWN_SECONDS: u64 = 2;
 

@@ -8,16 +8,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rusqlite::{Connection, Row, params};
-use sitewarden_core::asset::Trust;
-use sitewarden_core::gate::{Principal, Role};
 use sitewarden_core::time::Timestamp;
 use sitewarden_store::{Migrations, SqlContext, Store, StoreError, Tx, WriteError};
 
 use crate::state::{
     Loaded, LoadedSession, Message, QueueRecord, SessionRecord, StoreOp, SubscriptionOptions, WillRecord,
 };
-use crate::wire::{
-    self, MessageProperties, Packet, PublishContent, PublishFlags, PublishHeader, QoS, RetainHandling, Version,
+mod pack;
+
+use self::pack::{
+    number, pack_flags, pack_ids, pack_options, pack_principal, pack_properties, unpack_flags, unpack_ids,
+    unpack_options, unpack_principal, unpack_properties, unsigned,
 };
 
 /// The tables.
@@ -61,9 +62,7 @@ fn apply_one(conn: &Connection, op: &StoreOp) -> rusqlite::Result<()> {
             let sql = "INSERT OR REPLACE INTO broker_retained VALUES (?1, ?2)";
             run(conn, sql, params![&**topic, number(*message)])
         }
-        StoreOp::RetainedGone(topic) => {
-            run(conn, "DELETE FROM broker_retained WHERE topic = ?1", [&**topic])
-        }
+        StoreOp::RetainedGone(topic) => run(conn, "DELETE FROM broker_retained WHERE topic = ?1", [&**topic]),
         StoreOp::Reset => conn.execute_batch(
             "DELETE FROM broker_session; DELETE FROM broker_subscription; DELETE FROM broker_message;
              DELETE FROM broker_queue; DELETE FROM broker_received; DELETE FROM broker_retained;
@@ -75,13 +74,17 @@ fn apply_one(conn: &Connection, op: &StoreOp) -> rusqlite::Result<()> {
             let principal = pack_principal(&will.principal);
             let properties = pack_properties(&will.properties);
             let values = params![
-                &*will.client_id, principal, &*will.topic, &*will.payload, flags, will.delay, properties
+                &*will.client_id,
+                principal,
+                &*will.topic,
+                &*will.payload,
+                flags,
+                will.delay,
+                properties
             ];
             run(conn, sql, values)
         }
-        StoreOp::WillGone(client) => {
-            run(conn, "DELETE FROM broker_will WHERE client_id = ?1", [&**client])
-        }
+        StoreOp::WillGone(client) => run(conn, "DELETE FROM broker_will WHERE client_id = ?1", [&**client]),
     }
 }
 
@@ -134,7 +137,11 @@ fn apply_queue(conn: &Connection, op: &StoreOp) -> rusqlite::Result<()> {
             let sql = "INSERT OR REPLACE INTO broker_queue VALUES (?1, ?2, ?3, ?4, ?5)";
             let ids = entry.subscription_ids.as_deref().map(pack_ids);
             let flags = pack_flags(entry.qos, entry.retain);
-            run(conn, sql, params![number(*session), number(entry.seq), entry.message.map(number), flags, ids])
+            run(
+                conn,
+                sql,
+                params![number(*session), number(entry.seq), entry.message.map(number), flags, ids],
+            )
         }
         StoreOp::QueueReleased { session, seq } => {
             let sql = "UPDATE broker_queue SET message = NULL WHERE session = ?1 AND seq = ?2";
@@ -199,8 +206,10 @@ pub fn load(conn: &Connection) -> rusqlite::Result<Loaded> {
         let id = number(record.id);
         let subscriptions = load_subscriptions(conn, id)?;
         let queue = load_queue(conn, id)?;
-        let mut statement = conn.prepare_cached("SELECT packet_id FROM broker_received WHERE session = ?1")?;
-        let received = statement.query_map([id], |row| row.get(0))?.collect::<rusqlite::Result<Vec<u16>>>()?;
+        let mut statement =
+            conn.prepare_cached("SELECT packet_id FROM broker_received WHERE session = ?1")?;
+        let received =
+            statement.query_map([id], |row| row.get(0))?.collect::<rusqlite::Result<Vec<u16>>>()?;
         sessions.push(LoadedSession { record, subscriptions, queue, sent_below, received });
     }
     let next_session = sessions.iter().map(|session| session.record.id + 1).max().unwrap_or(1);
@@ -219,7 +228,8 @@ fn load_subscriptions(conn: &Connection, id: i64) -> rusqlite::Result<Vec<(Arc<s
 }
 
 fn load_queue(conn: &Connection, id: i64) -> rusqlite::Result<Vec<QueueRecord>> {
-    let sql = "SELECT seq, message, flags, subscription_ids FROM broker_queue WHERE session = ?1 ORDER BY seq";
+    let sql =
+        "SELECT seq, message, flags, subscription_ids FROM broker_queue WHERE session = ?1 ORDER BY seq";
     let mut statement = conn.prepare_cached(sql)?;
     let found = statement.query_map([id], |row| {
         let (qos, retain) = unpack_flags(row.get(2)?);
@@ -286,104 +296,6 @@ fn read_session(row: &Row<'_>) -> rusqlite::Result<Option<(SessionRecord, u64)>>
         ended: row.get::<_, Option<i64>>(4)?.map(Timestamp::from_micros),
     };
     Ok(Some((record, unsigned(row.get(5)?))))
-}
-
-/// SQLite's integers are signed; our numbers count from 1 and stay below 2^63.
-fn number(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
-}
-
-fn unsigned(value: i64) -> u64 {
-    u64::try_from(value).unwrap_or(0)
-}
-
-fn pack_flags(qos: QoS, retain: bool) -> u8 {
-    qos as u8 | u8::from(retain) << 2
-}
-
-fn unpack_flags(flags: u8) -> (QoS, bool) {
-    (QoS::from_bits(flags & 3).unwrap_or_default(), flags & 4 != 0)
-}
-
-/// As in SUBSCRIBE (MQTT 5 §3.8.3.1).
-fn pack_options(options: &SubscriptionOptions) -> u8 {
-    let handling = match options.retain_handling {
-        RetainHandling::Send => 0,
-        RetainHandling::SendIfNew => 1,
-        RetainHandling::DoNotSend => 2_u8,
-    };
-    options.qos as u8
-        | u8::from(options.no_local) << 2
-        | u8::from(options.retain_as_published) << 3
-        | handling << 4
-}
-
-fn unpack_options(packed: u8, id: Option<u32>) -> SubscriptionOptions {
-    SubscriptionOptions {
-        qos: QoS::from_bits(packed & 3).unwrap_or_default(),
-        no_local: packed & 4 != 0,
-        retain_as_published: packed & 8 != 0,
-        retain_handling: match packed >> 4 {
-            0 => RetainHandling::Send,
-            1 => RetainHandling::SendIfNew,
-            _ => RetainHandling::DoNotSend,
-        },
-        id,
-    }
-}
-
-fn pack_ids(ids: &[u32]) -> Vec<u8> {
-    ids.iter().flat_map(|id| id.to_be_bytes()).collect()
-}
-
-fn unpack_ids(packed: &[u8]) -> Arc<[u32]> {
-    packed.chunks_exact(4).filter_map(|four| Some(u32::from_be_bytes(four.try_into().ok()?))).collect()
-}
-
-/// Properties as the PUBLISH of MQTT 5 that carries them and nothing else.
-fn pack_properties(properties: &MessageProperties) -> Vec<u8> {
-    let content =
-        PublishContent { topic: "p", properties: Some(properties), ..PublishContent::default() };
-    let mut packed = Vec::new();
-    if let Some(header) = PublishHeader::new(&content, Version::V5, false) {
-        header.append(&mut packed, PublishFlags::default(), None, &[]);
-    }
-    packed
-}
-
-fn unpack_properties(packed: &[u8]) -> Option<MessageProperties> {
-    let limits = wire::Limits { packet_bytes: usize::MAX, user_properties: usize::MAX, ..wire::Limits::default() };
-    let wire::Framed::Frame { first_byte, body } = wire::next_frame(packed, &limits).ok()? else { return None };
-    match wire::decode(first_byte, packed.get(body)?, Some(Version::V5), &limits).ok()? {
-        Packet::Publish(publish) => publish.properties.map(|properties| *properties),
-        _ => None,
-    }
-}
-
-/// `kind`, or `kind:state:id`.
-fn pack_principal(principal: &Principal) -> String {
-    match principal {
-        Principal::Person { id, role } => format!("person:{}:{id}", role.as_str()),
-        Principal::ApiKey { id, role } => format!("api-key:{}:{id}", role.as_str()),
-        Principal::Device { id, trust } => format!("device:{}:{id}", trust.as_str()),
-        Principal::Anonymous => "anonymous".to_owned(),
-        Principal::Console => "console".to_owned(),
-        Principal::System { reason } => format!("system::{reason}"),
-    }
-}
-
-fn unpack_principal(packed: &str) -> Option<Principal> {
-    let mut parts = packed.splitn(3, ':');
-    let (kind, state, id) = (parts.next()?, parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    Some(match kind {
-        "person" => Principal::Person { id: id.into(), role: Role::parse(state)? },
-        "api-key" => Principal::ApiKey { id: id.into(), role: Role::parse(state)? },
-        "device" => Principal::Device { id: id.into(), trust: Trust::parse(state)? },
-        "anonymous" => Principal::Anonymous,
-        "console" => Principal::Console,
-        // The box itself has no session.
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

@@ -6,10 +6,10 @@
 
 use sitewarden_core::time::Now;
 
+use super::Core;
 use super::commit::Deferred;
 use super::queue::Acked;
 use super::slab::Key;
-use super::Core;
 use crate::state::StoreOp;
 use crate::wire::{self, Ack, AckKind, PacketId, ReasonCode};
 

@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use sitewarden_core::time::Now;
 
+use super::Core;
 use super::conn::{Session, Target};
 use super::queue::Queue;
 use super::slab::Key;
-use super::Core;
 use crate::batch::{Batch, Committed, Notice, Publish};
 use crate::limits::{BATCH_BYTES, BATCH_NOTICES, BATCH_PUBLISHES, BATCHES_IN_FLIGHT};
 use crate::state::{Message, MessageId, StoreOp, SubscriptionOptions};
@@ -310,7 +310,9 @@ fn session_ops(
     written: &mut std::collections::HashSet<MessageId>,
 ) {
     let id = session.id;
-    ops.extend(session.received.iter().map(|packet_id| StoreOp::Received { session: id, packet_id: *packet_id }));
+    ops.extend(
+        session.received.iter().map(|packet_id| StoreOp::Received { session: id, packet_id: *packet_id }),
+    );
     if !session.persistent {
         return;
     }

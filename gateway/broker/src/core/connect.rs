@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sitewarden_core::time::Now;
 
-use super::conn::{same_principal, Phase, Session};
+use super::conn::{Phase, Session, same_principal};
 use super::slab::Key;
 use super::timers::Timer;
 use super::{Core, Output};
@@ -96,7 +96,14 @@ impl Core {
         }
     }
 
-    fn come_online(&mut self, now: Now, key: Key, connect: Box<Connect>, admitted: Admitted, origin: Arc<Origin>) {
+    fn come_online(
+        &mut self,
+        now: Now,
+        key: Key,
+        connect: Box<Connect>,
+        admitted: Admitted,
+        origin: Arc<Origin>,
+    ) {
         let (session_key, present) = self.session_for(now, &connect, admitted);
         let expiry = self.expiry_of(&connect);
         let Some(session) = self.sessions.get_mut(session_key) else { return };
@@ -152,13 +159,21 @@ impl Core {
     fn expiry_of(&self, connect: &Connect) -> u32 {
         let longest = self.limits.session_expiry_seconds;
         match connect.version {
-            Version::V3 => if connect.clean_start { 0 } else { longest },
+            Version::V3 => {
+                if connect.clean_start {
+                    0
+                } else {
+                    longest
+                }
+            }
             Version::V5 => connect.properties.session_expiry.unwrap_or(0).min(longest),
         }
     }
 
     fn set_will(&mut self, key: Key, connect: &Connect, origin: &Origin) {
-        let Some(Will { topic, payload, qos, retain, delay, properties }) = connect.will.clone() else { return };
+        let Some(Will { topic, payload, qos, retain, delay, properties }) = connect.will.clone() else {
+            return;
+        };
         let will = Box::new(WillRecord {
             client_id: origin.client_id.clone(),
             principal: origin.principal.clone(),

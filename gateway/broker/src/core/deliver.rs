@@ -13,11 +13,11 @@ use super::commit::Deferred;
 use super::conn::{Backlog, Conn, Session, Target};
 use super::frames::Frames;
 use super::publish::Outgoing;
-use super::queue::{packet_id, Entry, Stage};
+use super::queue::{Entry, Stage, packet_id};
 use super::slab::Key;
-use super::{mark, Core};
-use crate::limits::{Limit, OUTBOX_BYTES_UNDER_PRESSURE};
+use super::{Core, mark};
 use crate::batch::{Notice, Origin};
+use crate::limits::{Limit, OUTBOX_BYTES_UNDER_PRESSURE};
 use crate::state::{Message, StoreOp};
 use crate::wire::{PublishFlags, QoS, ReasonCode, Version};
 
@@ -72,7 +72,9 @@ impl Core {
             if target.qos.min(outgoing.qos) > QoS::AtMostOnce {
                 continue;
             }
-            let Some(key) = self.sessions.get(target.session).and_then(|session| session.conn) else { continue };
+            let Some(key) = self.sessions.get(target.session).and_then(|session| session.conn) else {
+                continue;
+            };
             let Some(conn) = self.conns.get_mut(key) else { continue };
             if conn.out.len() > bound {
                 slow.push(key);
@@ -105,7 +107,12 @@ impl Core {
     }
 
     /// Writes the entries of persistent sessions into the open batch and remembers their places.
-    pub(super) fn promise(&mut self, now: Now, message: &Arc<Message>, targets: &[Target]) -> Vec<(Key, u64)> {
+    pub(super) fn promise(
+        &mut self,
+        now: Now,
+        message: &Arc<Message>,
+        targets: &[Target],
+    ) -> Vec<(Key, u64)> {
         let mut stored = Vec::new();
         for target in targets {
             let qos = target.qos.min(message.qos);

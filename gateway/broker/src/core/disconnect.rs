@@ -66,10 +66,8 @@ impl Core {
         if let Some(session) = self.sessions.get_mut(session_key) {
             session.ends_at = Some(ends_at);
             if session.persistent {
-                let record = crate::state::SessionRecord {
-                    ended: Some(now.wall),
-                    ..super::restore::record(session)
-                };
+                let record =
+                    crate::state::SessionRecord { ended: Some(now.wall), ..super::restore::record(session) };
                 self.turn.op(StoreOp::Session(record));
             }
         }

@@ -7,8 +7,8 @@
 use sitewarden_core::gate::Principal;
 use sitewarden_core::time::Now;
 
-use super::slab::Key;
 use super::Core;
+use super::slab::Key;
 use crate::grants::Grants;
 use crate::wire::ReasonCode;
 

@@ -59,7 +59,7 @@ impl Script {
             5 => self.forward(u64::from(argument)),
             6 => self.close(usize::from(argument) % CONNECTIONS),
             _ => {
-                self.strict = argument % 2 == 0;
+                self.strict = argument.is_multiple_of(2);
                 let strict = self.strict;
                 self.core.refresh_grants(self.now, &|_| grants(strict));
             }

@@ -51,7 +51,7 @@ use crate::metrics::Metrics;
 use crate::state::{MessageId, SessionId};
 use crate::wire::{self, Packet, ReasonCode, Version};
 
-#[cfg(test)]
+#[cfg(all(test, feature = "listener"))]
 pub(crate) use self::tests::restart::Disk;
 
 pub use self::conn::Peer;
@@ -288,6 +288,11 @@ impl Core {
     fn hit(&mut self, now: Now, key: Key, limit: Limit) {
         self.metrics.hit(limit);
         self.tell_hit(now, key, limit);
+    }
+
+    /// Tells a hit that belongs to no connection.
+    pub fn tell_limit(&mut self, now: Now, limit: Limit) {
+        self.notice(Notice::LimitHit { origin: None, address: None, limit, time: now.wall });
     }
 
     fn tell_hit(&mut self, now: Now, key: Key, limit: Limit) {

@@ -46,7 +46,10 @@ impl Outflow {
     }
 
     fn give(&mut self, mut buffer: Vec<u8>) {
-        if self.spare.len() < SPARE_BUFFERS && buffer.capacity() <= SPARE_BUFFER_BYTES && buffer.capacity() > 0 {
+        if self.spare.len() < SPARE_BUFFERS
+            && buffer.capacity() <= SPARE_BUFFER_BYTES
+            && buffer.capacity() > 0
+        {
             buffer.clear();
             self.spare.push(buffer);
         }

@@ -11,10 +11,10 @@ use bytes::Bytes;
 use sitewarden_core::time::Now;
 use std::time::Duration;
 
+use super::Core;
 use super::commit::Deferred;
 use super::conn::{LastTopic, Target};
 use super::slab::Key;
-use super::Core;
 use crate::batch::{Notice, Origin, Publish};
 use crate::limits::Limit;
 use crate::state::{Message, StoreOp};
@@ -74,21 +74,32 @@ impl Core {
     /// Flow control and repeated QoS 2 ids. False when the message goes no further.
     fn within_window(&mut self, now: Now, key: Key, session_key: Key, publish: &wire::Publish<'_>) -> bool {
         let Some(id) = publish.packet_id else { return true };
-        let (Some(conn), Some(session)) = (self.conns.get_mut(key), self.sessions.get_mut(session_key)) else {
+        let (Some(conn), Some(session)) = (self.conns.get_mut(key), self.sessions.get_mut(session_key))
+        else {
             return false;
         };
         if publish.qos == QoS::ExactlyOnce && session.received.contains(&id.get()) {
             let code = ReasonCode::SUCCESS;
-            self.turn.defer(Deferred::Ack { conn: key, session: session_key, kind: AckKind::Pubrec, id, code });
+            self.turn.defer(Deferred::Ack {
+                conn: key,
+                session: session_key,
+                kind: AckKind::Pubrec,
+                id,
+                code,
+            });
             return false;
         }
         if conn.version == Some(Version::V5) && conn.unacked >= self.limits.inflight_in {
             self.hit(now, key, Limit::InflightIn);
-            self.fault(now, key, ReasonCode::RECEIVE_MAXIMUM_EXCEEDED, "more unacknowledged messages than agreed");
+            self.fault(
+                now,
+                key,
+                ReasonCode::RECEIVE_MAXIMUM_EXCEEDED,
+                "more unacknowledged messages than agreed",
+            );
             return false;
         }
-        if publish.qos == QoS::ExactlyOnce
-            && session.received.len() >= usize::from(self.limits.received_qos2)
+        if publish.qos == QoS::ExactlyOnce && session.received.len() >= usize::from(self.limits.received_qos2)
         {
             self.hit(now, key, Limit::ReceivedQos2);
             self.fault(now, key, ReasonCode::QUOTA_EXCEEDED, "too many QoS 2 messages without PUBREL");
@@ -99,13 +110,7 @@ impl Core {
     }
 
     /// Alias to topic, then permission and route, both remembered for the publisher's next message.
-    fn resolve(
-        &mut self,
-        now: Now,
-        key: Key,
-        session: Key,
-        publish: &wire::Publish<'_>,
-    ) -> Option<Resolved> {
+    fn resolve(&mut self, now: Now, key: Key, session: Key, publish: &wire::Publish<'_>) -> Option<Resolved> {
         let generation = self.router.generation();
         let conn = self.conns.get_mut(key)?;
         let topic = match publish.topic_alias {
@@ -172,8 +177,8 @@ impl Core {
     /// Takes an allowed message: to the pipeline, to subscribers, to the retained ones.
     pub(super) fn accept(&mut self, now: Now, outgoing: Outgoing, targets: &Rc<[Target]>) {
         let clears = outgoing.retain && outgoing.payload.is_empty();
-        let above_zero = outgoing.qos > QoS::AtMostOnce
-            && targets.iter().any(|target| target.qos > QoS::AtMostOnce);
+        let above_zero =
+            outgoing.qos > QoS::AtMostOnce && targets.iter().any(|target| target.qos > QoS::AtMostOnce);
         let keep = outgoing.retain && !clears && self.has_room_to_retain(now, &outgoing);
         let message = (above_zero || keep).then(|| self.message(now, &outgoing));
 

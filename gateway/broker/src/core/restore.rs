@@ -11,12 +11,12 @@ use std::time::Duration;
 use sitewarden_core::gate::Principal;
 use sitewarden_core::time::Now;
 
+use super::Core;
 use super::conn::Session;
 use super::queue::{Entry, Stage};
 use super::router::Subscriber;
 use super::timers::Timer;
 use super::wills::WaitingWill;
-use super::Core;
 use crate::grants::Grants;
 use crate::limits::WILL_GRACE_SECONDS;
 use crate::state::{Loaded, LoadedSession, Message, MessageId, SessionRecord, StoreOp};

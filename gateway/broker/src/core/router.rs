@@ -265,8 +265,9 @@ mod tests {
 
     fn filters() -> impl Strategy<Value = Vec<String>> {
         let level = prop_oneof![Just("a"), Just("b"), Just("+"), Just("$s"), Just("")];
-        let filter = (prop::collection::vec(level, 1..4), any::<bool>())
-            .prop_map(|(levels, rest)| if rest { format!("{}/#", levels.join("/")) } else { levels.join("/") });
+        let filter = (prop::collection::vec(level, 1..4), any::<bool>()).prop_map(|(levels, rest)| {
+            if rest { format!("{}/#", levels.join("/")) } else { levels.join("/") }
+        });
         prop::collection::vec(prop_oneof![9 => filter, 1 => Just("#".to_owned())], 0..12)
     }
 

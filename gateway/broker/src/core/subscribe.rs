@@ -7,22 +7,26 @@ use std::sync::Arc;
 
 use sitewarden_core::time::Now;
 
+use super::Core;
 use super::commit::Deferred;
 use super::conn::{Conn, Target};
 use super::router::Subscriber;
 use super::slab::Key;
-use super::Core;
 use crate::batch::Notice;
 use crate::limits::Limit;
 use crate::state::{StoreOp, SubscriptionOptions};
-use crate::wire::{self, ReasonCode, RetainHandling, Suback, Subscribe, SubscribeFilter, Unsuback, Unsubscribe};
+use crate::wire::{
+    self, ReasonCode, RetainHandling, Suback, Subscribe, SubscribeFilter, Unsuback, Unsubscribe,
+};
 
 impl Core {
     pub(super) fn on_subscribe(&mut self, now: Now, conn: Key, session: Key, subscribe: Subscribe) {
         let mut codes = Vec::with_capacity(subscribe.filters.len());
         let mut retained = Vec::new();
         let id = subscribe.subscription_id;
-        for SubscribeFilter { filter, qos, no_local, retain_as_published, retain_handling } in subscribe.filters {
+        for SubscribeFilter { filter, qos, no_local, retain_as_published, retain_handling } in
+            subscribe.filters
+        {
             let options = SubscriptionOptions { qos, no_local, retain_as_published, retain_handling, id };
             let code = match self.subscribe(now, conn, session, &filter, options) {
                 Ok(new) => {

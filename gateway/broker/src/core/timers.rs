@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use sitewarden_core::time::{Monotonic, Now};
 
-use super::slab::Key;
 use super::Core;
+use super::slab::Key;
 use crate::limits::SWEEP_SECONDS;
 use crate::state::StoreOp;
 use crate::wire::ReasonCode;

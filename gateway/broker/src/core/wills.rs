@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use sitewarden_core::time::{Monotonic, Now};
 
+use super::Core;
 use super::publish::Outgoing;
 use super::timers::Timer;
-use super::Core;
 use crate::batch::{Notice, Origin};
 use crate::grants::Grants;
 use crate::state::{StoreOp, WillRecord};

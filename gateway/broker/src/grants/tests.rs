@@ -86,7 +86,8 @@ proptest! {
 
 #[test]
 fn system_topics_cannot_be_published_whatever_the_rules_say() {
-    let grants = GrantsBuilder::new().allow_publish("#").allow_publish("$SYS/#").allow_publish("$own/#").build();
+    let grants =
+        GrantsBuilder::new().allow_publish("#").allow_publish("$SYS/#").allow_publish("$own/#").build();
 
     assert!(!grants.may_publish("$SYS"));
     assert!(!grants.may_publish("$SYS/broker/load"));

@@ -15,11 +15,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 
+use super::BrokerError;
 use super::config::{ListenerConfig, Transport};
 use super::link::Socket;
-use super::BrokerError;
 use crate::core::Peer;
-use crate::limits::{Limit, Limits, ACCEPT_BACK_OFF_MILLIS};
+use crate::limits::{ACCEPT_BACK_OFF_MILLIS, Limit, Limits};
 use crate::metrics::Metrics;
 
 /// Connections that the kernel keeps while the loop is busy.

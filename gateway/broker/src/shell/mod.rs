@@ -12,6 +12,7 @@ mod link;
 mod log;
 mod reactor;
 mod ready;
+mod told;
 mod turn;
 
 #[cfg(test)]
@@ -130,10 +131,8 @@ pub fn build(config: Config, deps: Deps) -> Result<Broker, BrokerError> {
         Some(store) => crate::store::load_from(store).map_err(BrokerError::Load)?,
         None => Loaded::default(),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(BrokerError::Thread)?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(BrokerError::Thread)?;
     Ok(Broker { config, deps, listeners, loaded, runtime, metrics: Arc::default() })
 }
 

@@ -21,6 +21,7 @@ use super::clock::Clock;
 use super::handle::Command;
 use super::link::Link;
 use super::ready::{LinkWaker, Ready};
+use super::told::Watch;
 use super::{Admission, Deps};
 use crate::admission::{Admitted, Refused};
 use crate::batch::{Batch, Committed};
@@ -65,6 +66,7 @@ pub(super) struct Reactor {
     judged: mpsc::Receiver<Judged>,
     timer: Pin<Box<Sleep>>,
     pub(super) timer_at: Option<Monotonic>,
+    watch: Watch,
     ending: Option<Ending>,
 }
 
@@ -111,6 +113,7 @@ impl Reactor {
             judged,
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             timer_at: None,
+            watch: Watch::default(),
             ending: None,
         }
     }
@@ -131,9 +134,8 @@ impl Reactor {
                     let _gone = answer.send(self.core.clients());
                 }
                 Command::Kick { who, done } => {
-                    let count = self
-                        .core
-                        .kick(now, |client| *client.client_id == *who || client.principal == who);
+                    let count =
+                        self.core.kick(now, |client| *client.client_id == *who || client.principal == who);
                     let _gone = done.send(count);
                 }
                 Command::ShutDown(done) => self.end(now, Some(done)),
@@ -279,6 +281,7 @@ impl Future for Reactor {
         this.core.handle(now, Input::Timer);
         this.serve_ready(now);
         this.outputs(now);
+        this.watch.look(now, &this.metrics, &mut this.core);
         this.hand_over(cx);
         this.flush(now);
         this.set_timer(cx);

@@ -11,9 +11,7 @@ use sitewarden_core::time::Now;
 
 use super::reactor::{Deadline, Reactor};
 use crate::core::{Core, Input, Key};
-use crate::limits::{
-    Limit, BYTES_PER_TURN, CONNECTIONS_PER_TURN, READ_BUFFER_BYTES, WRITE_SEGMENTS,
-};
+use crate::limits::{BYTES_PER_TURN, CONNECTIONS_PER_TURN, Limit, READ_BUFFER_BYTES, WRITE_SEGMENTS};
 use crate::wire::{self, Framed, ReasonCode};
 
 /// Seconds that a closed connection may take to close its side, so that our last packet is not lost in a

@@ -3,9 +3,11 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use sitewarden_core::asset::Trust;
+use sitewarden_core::gate::{Principal, Role};
 
 use super::*;
 use crate::core::Disk;
+use crate::wire::{MessageProperties, QoS};
 
 fn memory() -> Connection {
     let conn = Connection::open_in_memory().unwrap();
@@ -145,9 +147,16 @@ fn what_refers_to_nothing_is_removed_at_a_start() {
     let store = Store::open(&config, &[MIGRATIONS], sitewarden_store::system_clock()).unwrap();
     let queue = |session, seq, message| StoreOp::Queue {
         session,
-        entry: QueueRecord { seq, message: Some(message), qos: QoS::AtLeastOnce, retain: false, subscription_ids: None },
+        entry: QueueRecord {
+            seq,
+            message: Some(message),
+            qos: QoS::AtLeastOnce,
+            retain: false,
+            subscription_ids: None,
+        },
     };
-    let record = SessionRecord { id: 1, client_id: "c".into(), principal: principal(), expiry: 9, ended: None };
+    let record =
+        SessionRecord { id: 1, client_id: "c".into(), principal: principal(), expiry: 9, ended: None };
     let ops = vec![
         StoreOp::Session(record),
         StoreOp::Message(message(1)),

@@ -267,13 +267,14 @@ impl World {
     fn output(&mut self, output: Output) {
         match output {
             Output::Admit { conn, request } => {
-                let principal =
-                    Principal::Device { id: request.client_id.clone(), trust: sitewarden_core::Trust::Trusted };
+                let principal = Principal::Device {
+                    id: request.client_id.clone(),
+                    trust: sitewarden_core::Trust::Trusted,
+                };
                 let answer = match request.username.as_deref() {
-                    Some("nobody") => Err(Refused {
-                        code: ReasonCode::BAD_USER_NAME_OR_PASSWORD,
-                        text: "unknown".into(),
-                    }),
+                    Some("nobody") => {
+                        Err(Refused { code: ReasonCode::BAD_USER_NAME_OR_PASSWORD, text: "unknown".into() })
+                    }
                     _ => Ok(Admitted { grants: rights_of(&self.rights, &principal), principal }),
                 };
                 self.core.handle(self.now, Input::Admitted { conn, answer });

@@ -7,7 +7,10 @@ use crate::limits::{BATCH_PUBLISHES, Limit, Limits};
 use crate::wire::{ConnectProperties, Packet, QoS, ReasonCode, Version::*};
 
 fn told(world: &World, limit: Limit) -> usize {
-    let hits = world.notices.iter().filter(|notice| matches!(notice, Notice::LimitHit { limit: hit, .. } if *hit == limit));
+    let hits = world
+        .notices
+        .iter()
+        .filter(|notice| matches!(notice, Notice::LimitHit { limit: hit, .. } if *hit == limit));
     hits.count()
 }
 

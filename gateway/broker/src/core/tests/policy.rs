@@ -80,7 +80,8 @@ fn a_subscription_must_be_contained() {
 #[test]
 fn delivery_is_decided_for_each_topic() {
     let mut world = World::new();
-    let rights = GrantsBuilder::new().allow_subscribe("#").allow_deliver("#").deny_deliver("secret/#").build();
+    let rights =
+        GrantsBuilder::new().allow_subscribe("#").allow_deliver("#").deny_deliver("secret/#").build();
     world.rights.insert("c".to_owned(), rights);
     world.online("p", V3);
     world.publishes("p", Publish { retain: true, ..publish("secret/old", "x", QoS::AtMostOnce, 0) });

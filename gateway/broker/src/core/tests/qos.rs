@@ -162,7 +162,11 @@ fn a_failed_commit_acknowledges_nothing_and_the_next_batch_is_whole() {
     world.publishes("p", Publish { dup: true, ..publish("a", "again", QoS::ExactlyOnce, 1) });
     world.expect("p", ["PUBREC 1"]);
     let received = world.take("s");
-    assert_eq!(received, [r#"PUBLISH a q2 #2 "again""#], "the repetition is a first time, its place a new one");
+    assert_eq!(
+        received,
+        [r#"PUBLISH a q2 #2 "again""#],
+        "the repetition is a first time, its place a new one"
+    );
 }
 
 #[test]
@@ -191,7 +195,8 @@ fn topic_aliases_of_a_client_are_resolved_and_bounded() {
     world.online("s", V3);
     world.subscribed("s", "#", QoS::AtMostOnce);
     world.online("p", V5);
-    let alias = |topic, alias| Publish { topic_alias: Some(alias), ..publish(topic, "x", QoS::AtMostOnce, 0) };
+    let alias =
+        |topic, alias| Publish { topic_alias: Some(alias), ..publish(topic, "x", QoS::AtMostOnce, 0) };
     world.publishes("p", alias("a", 1));
     world.publishes("p", alias("", 1));
     world.publishes("p", alias("b", 1));

@@ -92,7 +92,13 @@ impl Disk {
             .map(|session| {
                 let id = session.record.id;
                 LoadedSession {
-                    subscriptions: self.subscriptions.get(&id).cloned().unwrap_or_default().into_iter().collect(),
+                    subscriptions: self
+                        .subscriptions
+                        .get(&id)
+                        .cloned()
+                        .unwrap_or_default()
+                        .into_iter()
+                        .collect(),
                     queue: self.queues.get(&id).cloned().unwrap_or_default().into_values().collect(),
                     received: self.received.get(&id).cloned().unwrap_or_default().into_iter().collect(),
                     ..session.clone()
@@ -237,4 +243,23 @@ fn a_session_ends_in_time_although_the_process_was_down() {
     world.restart(&disk);
     world.forward(600);
     assert!(world.connect(resuming("s", V5))[0].starts_with("CONNACK present=false"));
+}
+
+#[test]
+fn a_stopped_gateway_sends_no_wills_but_keeps_them() {
+    let mut world = World::new();
+    world.online("watch", V3);
+    world.subscribed("watch", "w", QoS::AtMostOnce);
+    world.connect(Connect { will: Some(will("w", None)), ..resuming("c", V5) });
+    world.core.shut_down(world.now);
+    world.settle();
+    world.expect("watch", []);
+    world.expect("c", ["DISCONNECT 0x8b"]);
+
+    let disk = world.disk();
+    world.restart(&disk);
+    world.online("watch", V3);
+    world.subscribed("watch", "w", QoS::AtMostOnce);
+    world.forward(31);
+    world.expect("watch", [r#"PUBLISH w q0 "gone""#]);
 }

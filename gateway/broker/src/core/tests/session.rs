@@ -125,10 +125,12 @@ fn the_expiry_is_bounded_and_the_client_is_told() {
 fn disconnect_may_change_the_expiry_but_not_raise_it_from_zero() {
     let mut world = World::new();
     world.connect(resuming("s", V5));
-    let change = |seconds| Packet::Disconnect(Disconnect {
-        session_expiry: Some(seconds),
-        ..Disconnect::new(ReasonCode::SUCCESS)
-    });
+    let change = |seconds| {
+        Packet::Disconnect(Disconnect {
+            session_expiry: Some(seconds),
+            ..Disconnect::new(ReasonCode::SUCCESS)
+        })
+    };
     world.says("s", change(0));
     assert!(world.connect(resuming("s", V5))[0].starts_with("CONNACK present=false"));
 
@@ -225,7 +227,11 @@ fn several_filters_are_answered_one_by_one() {
     world.online("s", V5);
     world.subscribes(
         "s",
-        vec![filter("a", QoS::AtMostOnce), filter("$share/g/a", QoS::AtLeastOnce), filter("b", QoS::ExactlyOnce)],
+        vec![
+            filter("a", QoS::AtMostOnce),
+            filter("$share/g/a", QoS::AtLeastOnce),
+            filter("b", QoS::ExactlyOnce),
+        ],
     );
     world.expect("s", ["SUBACK 1 [0, 158, 2]"]);
     world.unsubscribes("s", &["a", "never"]);
@@ -233,4 +239,19 @@ fn several_filters_are_answered_one_by_one() {
     world.online("three", V3);
     world.subscribes("three", vec![filter("$share/g/a", QoS::AtLeastOnce)]);
     world.expect("three", ["SUBACK 1 [128]"]);
+}
+
+#[test]
+fn an_admission_that_comes_too_late_changes_nothing() {
+    let mut world = World::new();
+    world.open("x");
+    let conn = world.key("x");
+    let packet = Packet::Connect(Box::new(connect("x", V5)));
+    world.core.handle(world.now, Input::Packet { conn, packet });
+    let code = ReasonCode::MAXIMUM_CONNECT_TIME;
+    world.core.handle(world.now, Input::Overdue { conn, limit: crate::Limit::Connect, code });
+    world.settle();
+    assert!(world.closed.contains("x"));
+    world.expect("x", []);
+    assert_eq!((world.core.sessions.len(), world.metrics.connected.get()), (0, 0));
 }

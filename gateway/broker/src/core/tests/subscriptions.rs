@@ -5,16 +5,20 @@ use crate::core::Packet;
 use crate::wire::{Publish, QoS, ReasonCode, RetainHandling, Subscribe, SubscribeFilter, Version::*};
 
 fn subscribe(filters: Vec<SubscribeFilter>, subscription_id: u32) -> Packet<'static> {
-    Packet::Subscribe(Subscribe { packet_id: id(1), filters, subscription_id: Some(subscription_id), user: vec![] })
+    Packet::Subscribe(Subscribe {
+        packet_id: id(1),
+        filters,
+        subscription_id: Some(subscription_id),
+        user: vec![],
+    })
 }
 
 #[test]
 fn wildcards_do_not_reach_dollar_topics() {
     let mut world = World::new();
-    world.rights.insert(
-        "p".to_owned(),
-        crate::GrantsBuilder::new().allow_publish("#").allow_publish("$x/#").build(),
-    );
+    world
+        .rights
+        .insert("p".to_owned(), crate::GrantsBuilder::new().allow_publish("#").allow_publish("$x/#").build());
     world.rights.insert(
         "s".to_owned(),
         crate::GrantsBuilder::new()

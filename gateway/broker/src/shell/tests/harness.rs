@@ -80,8 +80,7 @@ pub(super) fn start_with(
     let admission = Arc::new(Everybody::default());
     let valve = Arc::new(Valve::default());
     let published = Arc::new(Mutex::new(Vec::new()));
-    let deps =
-        Deps { store: store.clone(), admission: admission.clone(), epoch, inlet, committed, tls };
+    let deps = Deps { store: store.clone(), admission: admission.clone(), epoch, inlet, committed, tls };
     let handle = build(config, deps).expect("a broker").spawn();
     let (gate, log) = (valve.clone(), published.clone());
     std::thread::spawn(move || {
@@ -244,4 +243,3 @@ fn take_packet(bytes: &mut Vec<u8>) -> Option<(u8, Vec<u8>)> {
     }
     None
 }
-

@@ -29,7 +29,8 @@ fn a_burst_in_one_write_arrives_whole_and_in_order() {
     let mut subscriber = running.client("s");
     subscriber.subscribe("a", 0);
     let mut publisher = running.client("p");
-    let burst: Vec<u8> = (0..5_000_u32).flat_map(|number| publish("a", &number.to_be_bytes(), 0, 0)).collect();
+    let burst: Vec<u8> =
+        (0..5_000_u32).flat_map(|number| publish("a", &number.to_be_bytes(), 0, 0)).collect();
     publisher.send(&burst);
 
     for number in 0..5_000_u32 {

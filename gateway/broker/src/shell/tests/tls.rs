@@ -26,7 +26,8 @@ fn site() -> Site {
     let issuer = Issuer::new(ca, ca_key);
     let sign = |name: &str| {
         let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+        let certificate =
+            CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
         (certificate.der().clone(), key)
     };
     let mut roots = RootCertStore::empty();
@@ -53,7 +54,11 @@ fn start_tls(site: &Site, limits: Limits) -> Running {
     start_with(Config { listeners: vec![listener], limits }, Some(site.server.clone()), None)
 }
 
-fn client(site: &Site, running: &Running, certificate: bool) -> Client<StreamOwned<ClientConnection, TcpStream>> {
+fn client(
+    site: &Site,
+    running: &Running,
+    certificate: bool,
+) -> Client<StreamOwned<ClientConnection, TcpStream>> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -112,6 +117,7 @@ fn idle_and_foreign_clients_on_the_tls_port_delay_nobody() {
     client(&site, &running, true).connect("honest", true);
     assert!(foreign.is_closed());
     assert!(idle.iter_mut().all(Client::is_closed));
-    assert_eq!(running.handle.metrics().hits(Limit::Handshake), 20);
-    assert_eq!(running.handle.metrics().tls_failed.get(), 21);
+    running.wait_until("all are counted", |metrics| {
+        metrics.hits(Limit::Handshake) == 20 && metrics.tls_failed.get() == 21
+    });
 }
