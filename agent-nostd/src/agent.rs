@@ -18,7 +18,9 @@ use sitewarden_wire::limits::{MAX_ENCODED, MAX_READINGS};
 use sitewarden_wire::message::{
     EnrolRequest, Hello, ParametersOutcome, ParametersState, Reading, Stamp, ToAgent, ToSite,
 };
-use sitewarden_wire::statement::{Finding, FindingKind, FindingState, Parameters, StatementError, Time};
+use sitewarden_wire::statement::{
+    Finding, FindingKind, FindingState, Parameters, Rule, StatementError, Time,
+};
 use sitewarden_wire::{Blob, List, Text};
 
 use crate::crypto::{Signer, verify};
@@ -26,7 +28,7 @@ use crate::flash::{FlashError, Layout};
 use crate::limits::{ACKNOWLEDGE_TIMEOUT_MS, HELLO_INTERVAL_MS, QUEUE_ENTRY, SEND_TRIES, STORE_BUFFER};
 use crate::link::{Incoming, Link, Ours};
 use crate::queue::{Entry, Queue};
-use crate::rules::{Change, Rules};
+use crate::rules::{Change, Raised, Rules};
 use crate::sensor::Sample;
 use crate::store::{Enrolment, Store};
 use report::Report;
@@ -91,9 +93,6 @@ struct Parts {
     queued: u32,
     lost: u32,
     device: DeviceId,
-    rules: Rules,
-    report: Report,
-    parameters: u64,
 }
 
 impl Parts {
@@ -114,11 +113,8 @@ impl Parts {
         };
         let [b0, b1, b2, b3, b4, b5, b6, b7, ..] = *random().expose();
         let keys = KeyPair::from_secret(link);
-        let mut parts = Self {
+        Ok(Self {
             device: DeviceId::of(keys.public()),
-            rules: Rules::new(&[], store.raised(flash)?),
-            report: Report::default(),
-            parameters: 0,
             queued: queue.count(flash)?,
             lost: store.lost(flash)?,
             store,
@@ -129,23 +125,7 @@ impl Parts {
             code: Code::from_random(&code),
             boot_counter,
             boot_id: [b0, b1, b2, b3, b4, b5, b6, b7],
-        };
-        parts.load_parameters(flash)?;
-        Ok(parts)
-    }
-
-    /// Takes the stored parameters into use. They were checked before they were stored; they are checked again.
-    #[inline(never)] // its frame is freed before the next one's begins
-    fn load_parameters<F: MultiwriteNorFlash>(&mut self, flash: &mut F) -> Result<(), FlashError> {
-        let mut buffer = [0; STORE_BUFFER];
-        let Some(enrolment) = &self.enrolment else { return Ok(()) };
-        let Some(cose) = self.store.parameters(flash, &mut buffer)? else { return Ok(()) };
-        if let Ok(parameters) = Parameters::verify(cose, self.device, &enrolment.site.signing, verify) {
-            self.rules = Rules::new(&parameters.rules, self.store.raised(flash)?);
-            self.report.every(parameters.report_ms);
-            self.parameters = parameters.version;
-        }
-        Ok(())
+        })
     }
 }
 
@@ -164,6 +144,9 @@ pub struct Agent<F> {
     rules: Rules,
     report: Report,
     parameters: u64,
+    /// The stored parameters are in use. Not done in [`Agent::start`]: the signature's check and the start need their stack
+    /// one after the other.
+    loaded: bool,
     outcome: Option<ParametersOutcome>,
     boot_counter: u32,
     boot_id: [u8; 8],
@@ -191,9 +174,10 @@ impl<F: MultiwriteNorFlash> Agent<F> {
         let parts = Parts::read(&mut flash, layout, random).map_err(|source| StartError { source })?;
         Ok(Self {
             device: parts.device,
-            rules: parts.rules,
-            report: parts.report,
-            parameters: parts.parameters,
+            rules: Rules::new(&[], 0),
+            report: Report::default(),
+            parameters: 0,
+            loaded: false,
             queued: parts.queued,
             lost: parts.lost,
             store: parts.store,
@@ -215,6 +199,29 @@ impl<F: MultiwriteNorFlash> Agent<F> {
         })
     }
 
+    /// Takes the stored parameters into use, once. They were checked before they were stored; they are checked again.
+    #[inline(never)] // its frame is freed before the next one's begins
+    fn load_parameters(&mut self) {
+        if mem::replace(&mut self.loaded, true) {
+            return;
+        }
+        let Ok(raised) = self.store.raised(&mut self.flash) else { return };
+        self.use_rules(&[], raised);
+        let mut buffer = [0; STORE_BUFFER];
+        let Some(enrolment) = &self.enrolment else { return };
+        let Ok(Some(cose)) = self.store.parameters(&mut self.flash, &mut buffer) else { return };
+        if let Ok(parameters) = Parameters::verify(cose, self.device, &enrolment.site.signing, verify) {
+            self.use_rules(&parameters.rules, raised);
+            self.report.every(parameters.report_ms);
+            self.parameters = parameters.version;
+        }
+    }
+
+    #[inline(never)] // its frame must not stay in the caller, below which a signature is checked
+    fn use_rules(&mut self, rules: &[Rule], raised: Raised) {
+        self.rules = Rules::new(rules, raised);
+    }
+
     /// The device's identifier.
     #[must_use]
     pub fn device(&self) -> DeviceId {
@@ -233,7 +240,7 @@ impl<F: MultiwriteNorFlash> Agent<F> {
         self.queued
     }
 
-    /// The version of the parameters in use; 0 for none.
+    /// The version of the parameters in use; 0 for none, and before the first call that takes the time.
     #[must_use]
     pub fn parameters(&self) -> u64 {
         self.parameters
@@ -288,6 +295,7 @@ impl<F: MultiwriteNorFlash> Agent<F> {
     /// One round of samples.
     #[inline(never)] // its frame is freed before the next one's begins
     pub fn sample(&mut self, now_ms: u64, samples: &[Sample], tamper_open: bool) {
+        self.load_parameters();
         let before = self.rules.raised();
         let mut rules = mem::replace(&mut self.rules, Rules::new(&[], 0));
         rules.sample(samples, tamper_open, now_ms, &mut |change| self.raise(now_ms, change));
@@ -358,6 +366,7 @@ impl<F: MultiwriteNorFlash> Agent<F> {
     /// Bytes from the line.
     #[inline(never)] // its frame is freed before the next one's begins
     pub fn receive(&mut self, now_ms: u64, bytes: &[u8], random: &mut dyn FnMut() -> Secret) {
+        self.load_parameters();
         let mut input = bytes;
         let mut buffer = [0; MAX_ENCODED];
         let Board { measurement, firmware, .. } = self.board;
@@ -395,7 +404,7 @@ impl<F: MultiwriteNorFlash> Agent<F> {
     }
 
     fn acknowledged(&mut self, now_ms: u64, sequence: u64) {
-        if !self.under_way.is_some_and(|under_way| under_way.sequence == sequence) {
+        if self.under_way.is_none_or(|under_way| under_way.sequence != sequence) {
             return;
         }
         if self.queue.pop(&mut self.flash).is_ok() {
@@ -440,6 +449,7 @@ impl<F: MultiwriteNorFlash> Agent<F> {
 
     /// Does what is due: handshakes, repeats, the next message.
     pub fn poll(&mut self, now_ms: u64, random: &mut dyn FnMut() -> Secret) {
+        self.load_parameters();
         if let Some(under_way) = self.under_way
             && now_ms >= under_way.until_ms
             && under_way.tries >= SEND_TRIES

@@ -20,8 +20,8 @@ use crate::support::Site;
 const LIMIT: Duration = Duration::from_secs(60);
 /// Lines of the console that nobody read yet.
 const CONSOLE_LINES: usize = 1000;
-/// The budget of the device (static data and stack).
-const RAM: usize = 16 * 1024;
+/// The RAM of `memory.x` (static data and stack): beyond it the stack would have run over the static data.
+const RAM: usize = 32 * 1024;
 
 /// A folder that is removed with its content.
 struct Folder(PathBuf);

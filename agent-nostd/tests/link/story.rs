@@ -137,8 +137,8 @@ fn older_unsigned_foreign_and_wrong_parameters_are_refused() {
     let newer = pair.site.sign_parameters(device, 2, &[], 0);
     assert_eq!(outcome(&mut pair, &newer), in_use(2, ParametersOutcome::Applied));
     pair.restart_agent();
-    assert_eq!(pair.agent.parameters(), 2, "on flash");
     pair.run(5_000);
+    assert_eq!(pair.agent.parameters(), 2, "on flash");
     assert_eq!(outcome(&mut pair, &older), in_use(2, ParametersOutcome::Older), "also after a restart");
 }
 
@@ -235,8 +235,8 @@ fn a_restart_neither_raises_again_nor_clears() {
     pair.sample(Some(9000), false);
     pair.run(5_000);
     pair.restart_agent();
-    assert_eq!(pair.agent.indication(), Indication::Alarm);
     pair.sample(Some(9000), false);
+    assert_eq!(pair.agent.indication(), Indication::Alarm);
     pair.run(5_000);
     assert_eq!(pair.site.findings.len(), 1);
 
