@@ -43,7 +43,7 @@ part_stories() { linted test "${CARGO_FLAGS[@]}" --workspace --test stories; }
 
 part_agent() {
     [ -f agent-nostd/Cargo.toml ] || { say "agent-nostd: not there"; return 0; }
-    (cd agent-nostd && cargo fmt --all --check && linted test "${CARGO_FLAGS[@]}")
+    (cd agent-nostd && cargo fmt --all --check && linted test "${CARGO_FLAGS[@]}" --workspace)
 }
 
 part_firmware() {

@@ -4,6 +4,7 @@
 
 use std::process::Command;
 
+use crate::support::need::project;
 use crate::support::process::{Finished, run};
 
 async fn sitewarden(arguments: &[&str]) -> Finished {
@@ -36,4 +37,19 @@ async fn a_mistake_in_the_configuration_is_told_with_place_and_right_key() {
     assert_eq!(done.status.code(), Some(1));
     assert!(done.stderr.contains("site.toml:2:1"), "{}", done.stderr);
     assert!(done.stderr.contains("did you mean `listen`?"), "{}", done.stderr);
+}
+
+#[tokio::test]
+async fn every_shipped_configuration_passes_its_own_check() {
+    let config = project().join("config");
+    let mut files: Vec<_> = vec![config.join("sitewarden.toml")];
+    let examples = std::fs::read_dir(config.join("examples")).expect("shipped examples");
+    files.extend(examples.map(|entry| entry.expect("a readable folder").path()));
+    let shipped: Vec<_> =
+        files.iter().filter(|file| file.extension().is_some_and(|end| end == "toml")).collect();
+    assert!(shipped.len() > 1, "{shipped:?}");
+
+    for file in shipped {
+        sitewarden(&["check-config", "--config", &file.display().to_string()]).await.success();
+    }
 }

@@ -69,7 +69,7 @@ async fn an_enrolled_device_reports_over_tls_until_it_is_quarantined() {
     let seen = operator.get(path).await.expect(200);
     let again = device.publish(&site, &gateway, "json/cellar-1", r#"{"temperature": 6}"#).await;
 
-    assert_eq!(readings["items"][0]["value"], 4, "{readings}");
+    assert_eq!(readings["items"][0]["value"], 4.0, "{readings}");
     assert_eq!((quarantined.status, released.status), (200, 200), "{} {}", quarantined.text, released.text);
     assert!(!refused.status.success(), "a quarantined device published");
     assert_ne!(seen["trust"], "quarantined", "{seen}");
@@ -90,12 +90,13 @@ async fn a_device_publishes_where_it_may_and_a_refusal_is_seen() {
     let said = format!("{}{}", foreign.stdout, foreign.stderr);
     assert!(!foreign.status.success() || said.to_lowercase().contains("not auth"), "{said}");
     owner.get("/api/v1/devices/cellar-2").await.expect(404);
-    wait_for("the refusal among the explained decisions", || async {
-        let decisions = owner.list("/api/v1/policies/decisions").await;
-        let found = decisions.iter().any(|decision| decision.to_string().contains("mqtt:publish"));
-        if found { Ok(()) } else { Err(format!("{decisions:?}")) }
+    let finding = wait_for("the refusal as a finding", || async {
+        let findings = owner.list("/api/v1/findings").await;
+        let found = findings.iter().find(|finding| finding["title"] == "Device published where it may not");
+        found.cloned().ok_or_else(|| format!("{findings:?}"))
     })
     .await;
+    assert!(finding.to_string().contains("cellar-1"), "{finding}");
     gateway.stop().await;
 }
 

@@ -71,10 +71,13 @@ async fn subscribers_get_what_is_published() {
     let Some(()) = mosquitto::installed() else { return };
     let site = Site::lab("");
     let gateway = site.start().await;
-    let subscriber = mosquitto::subscribe(gateway.mqtt(), "json/#", &["-q", "1", "-V", "5", "-d"]);
-    wait_for("the subscription", || async {
+    // A retained message tells that the subscription stands: it comes with the SUBACK.
+    let kept = Publish { topic: "json/kept", payload: "kept", arguments: &["-q", "1", "-r"] };
+    mosquitto::publish(gateway.mqtt(), &kept).await.success();
+    let subscriber = mosquitto::subscribe(gateway.mqtt(), "json/#", &["-q", "1", "-V", "5"]);
+    wait_for("the retained message", || async {
         let said = subscriber.stdout.text();
-        if said.contains("Subscribed") { Ok(()) } else { Err(said) }
+        if said.contains("json/kept kept") { Ok(()) } else { Err(said) }
     })
     .await;
 

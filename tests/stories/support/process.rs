@@ -7,8 +7,9 @@ use std::io::{BufRead, BufReader, Read, Write as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use super::wait::{LIMIT, wait_for};
+use super::wait::{LIMIT, wait_for, wait_within};
 
 /// What a program that ended said.
 #[derive(Debug)]
@@ -35,13 +36,21 @@ impl Finished {
 /// # Panics
 /// When it cannot be started or has not ended after [`LIMIT`]; it is killed then.
 pub(crate) async fn run(command: &mut Command, input: &[u8]) -> Finished {
+    run_within(LIMIT, command, input).await
+}
+
+/// As [`run`], for what takes longer.
+///
+/// # Panics
+/// When it cannot be started or has not ended after `limit`; it is killed then.
+pub(crate) async fn run_within(limit: Duration, command: &mut Command, input: &[u8]) -> Finished {
     let mut child = Running::start(command.stdin(Stdio::piped()));
     if let Some(mut stdin) = child.child.stdin.take() {
         let input = input.to_vec();
         // On its own thread: the program may write more than a pipe holds before it has read all.
         std::thread::spawn(move || stdin.write_all(&input));
     }
-    let status = child.ended().await;
+    let status = child.ended_within(limit).await;
     child.readers.drain(..).for_each(|reader| reader.join().expect("a reader does not panic"));
     Finished { status, stdout: child.stdout.text(), stderr: child.stderr.text() }
 }
@@ -112,11 +121,15 @@ impl Running {
     /// # Panics
     /// After [`LIMIT`].
     pub(crate) async fn ended(&mut self) -> ExitStatus {
+        self.ended_within(LIMIT).await
+    }
+
+    async fn ended_within(&mut self, limit: Duration) -> ExitStatus {
         let program = self.child.id();
-        wait_for(&format!("process {program} to end"), || {
+        wait_within(limit, &format!("process {program} to end"), || {
             let status = self.status();
             let said = self.stderr.clone();
-            async move { status.ok_or_else(|| format!("still running after {LIMIT:?}; it said: {}", said.text())) }
+            async move { status.ok_or_else(|| format!("still running; it said: {}", said.text())) }
         })
         .await
     }

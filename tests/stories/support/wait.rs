@@ -15,7 +15,19 @@ const PAUSE: Duration = Duration::from_millis(20);
 ///
 /// # Panics
 /// After [`LIMIT`] without `Ok`.
-pub(crate) async fn wait_for<T, F, Attempt>(what: &str, mut attempt: F) -> T
+pub(crate) async fn wait_for<T, F, Attempt>(what: &str, attempt: F) -> T
+where
+    F: FnMut() -> Attempt,
+    Attempt: Future<Output = Result<T, String>>,
+{
+    wait_within(LIMIT, what, attempt).await
+}
+
+/// As [`wait_for`], for what takes longer.
+///
+/// # Panics
+/// After `limit` without `Ok`.
+pub(crate) async fn wait_within<T, F, Attempt>(limit: Duration, what: &str, mut attempt: F) -> T
 where
     F: FnMut() -> Attempt,
     Attempt: Future<Output = Result<T, String>>,
@@ -26,7 +38,7 @@ where
             Ok(value) => return value,
             Err(status) => status,
         };
-        assert!(begin.elapsed() < LIMIT, "waited {LIMIT:?} for {what}; last seen: {status}");
+        assert!(begin.elapsed() < limit, "waited {limit:?} for {what}; last seen: {status}");
         tokio::time::sleep(PAUSE).await;
     }
 }
