@@ -93,7 +93,7 @@ setup_node() {
 setup_python() {
     [ -x .venv/bin/python ] || python3 -m venv .venv
     .venv/bin/pip install --quiet --disable-pip-version-check -r scripts/setup/requirements.txt
-    .venv/bin/pip install --quiet --disable-pip-version-check --upgrade --target .venv/paho-1 "paho-mqtt==$PAHO_1"
+    .venv/bin/pip install --quiet --disable-pip-version-check --use-pep517 --upgrade --target .venv/paho-1 "paho-mqtt==$PAHO_1"
     .venv/bin/pip install --quiet --disable-pip-version-check --upgrade --target .venv/paho-2 "paho-mqtt==$PAHO_2"
 }
 
