@@ -36,9 +36,7 @@ fn embed_ui(manifest: &Path) {
 /// Writes `embedded.rs`: one `&[(&str, &str)]` of (file name, text) per folder of shipped configuration.
 fn embed_config(config: &Path, out: &Path) {
     let mut code = String::new();
-    for (folder, extensions) in
-        [("rules", &["yml"][..]), ("dialects", &["toml"][..])]
-    {
+    for (folder, extensions) in [("rules", &["yml"][..]), ("dialects", &["toml"][..])] {
         let directory = config.join(folder).canonicalize().unwrap_or_else(|_| config.join(folder));
         println!("cargo::rerun-if-changed={}", directory.display());
         let _ = writeln!(code, "/// Shipped `config/{folder}`: file name and text.");

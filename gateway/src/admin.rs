@@ -42,20 +42,33 @@ impl Admin {
                     kind: enrol.kind,
                     csr_pem: enrol.csr_pem,
                 };
-                self.enrol(request, approve, false).await.and_then(|result| serde_json::to_value(result).map_err(|error| error.to_string()))
+                self.enrol(request, approve, false)
+                    .await
+                    .and_then(|result| serde_json::to_value(result).map_err(|error| error.to_string()))
             }
-            Request::ApiKeyCreate { name, role, expires_days } => self.create_key(name, &role, expires_days).await,
+            Request::ApiKeyCreate { name, role, expires_days } => {
+                self.create_key(name, &role, expires_days).await
+            }
             Request::ApiKeyList => self.list_keys().await,
             Request::ApiKeyRevoke { id } => self.revoke_key(id).await,
         };
         done.map_or_else(Answer::Failed, Answer::Done)
     }
 
-    async fn create_key(&self, name: String, role: &str, expires_in_days: u32) -> Result<serde_json::Value, String> {
-        let role = Role::parse(role).ok_or_else(|| format!("{role:?} is not a role; use owner, operator, technician or viewer"))?;
+    async fn create_key(
+        &self,
+        name: String,
+        role: &str,
+        expires_in_days: u32,
+    ) -> Result<serde_json::Value, String> {
+        let role = Role::parse(role)
+            .ok_or_else(|| format!("{role:?} is not a role; use owner, operator, technician or viewer"))?;
         let permit = self.gate.console(Action::ApiKeyCreate, Resource::site());
         let new = NewApiKey { name, role, expires_in_days };
-        let made = self.store.write("making an API key", move |tx| sitewarden_identity::create_api_key(tx, permit, &new)).await;
+        let made = self
+            .store
+            .write("making an API key", move |tx| sitewarden_identity::create_api_key(tx, permit, &new))
+            .await;
         let made = made.map_err(|error| chain(&error))?;
         Ok(json!({
             "id": made.listed.id, "name": made.listed.name, "role": made.listed.role.as_str(),
@@ -76,7 +89,12 @@ impl Admin {
     async fn revoke_key(&self, id: String) -> Result<serde_json::Value, String> {
         let permit = self.gate.console(Action::ApiKeyRevoke, Resource::new("ApiKey", &id));
         let revoked = id.clone();
-        let done = self.store.write("withdrawing an API key", move |tx| sitewarden_identity::revoke_api_key(tx, permit, &revoked)).await;
+        let done = self
+            .store
+            .write("withdrawing an API key", move |tx| {
+                sitewarden_identity::revoke_api_key(tx, permit, &revoked)
+            })
+            .await;
         done.map_err(|error| chain(&error))?;
         Ok(json!({"revoked": id}))
     }
@@ -91,7 +109,9 @@ impl Admin {
         if let Some(kind) = &request.kind
             && sitewarden_devices::parse_kind(kind).is_none()
         {
-            return Err(format!("{kind:?} is not a kind of device; use client, sensor, camera, agent or unknown"));
+            return Err(format!(
+                "{kind:?} is not a kind of device; use client, sensor, camera, agent or unknown"
+            ));
         }
         let permit = self.gate.console(Action::DeviceEnrol, sitewarden_devices::resource(&request.id));
         let sign = sign_csr(Arc::clone(&self.pki), self.clock);
@@ -108,7 +128,10 @@ impl Admin {
 pub(crate) fn sign_csr(pki: Arc<Pki>, clock: Clock) -> sitewarden_devices::SignCsr {
     Arc::new(move |csr, id| {
         pki.sign_device(csr, id, clock.now().wall)
-            .map(|signed| sitewarden_devices::Certificate { pem: signed.certificate_pem, hash: *signed.fingerprint.bytes() })
+            .map(|signed| sitewarden_devices::Certificate {
+                pem: signed.certificate_pem,
+                hash: *signed.fingerprint.bytes(),
+            })
             .map_err(|error| chain(&error))
     })
 }

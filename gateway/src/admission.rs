@@ -30,8 +30,12 @@ impl SiteAdmission {
             Some(known) => Ok(Principal::Device { id: known.id, trust: known.trust }),
             None => {
                 let why = match proof {
-                    Proof::Certificate { .. } => "the certificate is not the one of a device with this client id",
-                    Proof::Password { .. } => "wrong user name or password, or not the client id that the credential is for",
+                    Proof::Certificate { .. } => {
+                        "the certificate is not the one of a device with this client id"
+                    }
+                    Proof::Password { .. } => {
+                        "wrong user name or password, or not the client id that the credential is for"
+                    }
                 };
                 Err(refuse(ReasonCode::BAD_USER_NAME_OR_PASSWORD, why))
             }
@@ -72,7 +76,10 @@ impl Admission for SiteAdmission {
             let principal = self.identify(&request)?;
             let grants = Admission::grants(self, &principal);
             if !grants.may_connect() {
-                return Err(Refused { code: ReasonCode::NOT_AUTHORIZED, text: "the policies do not let it connect".into() });
+                return Err(Refused {
+                    code: ReasonCode::NOT_AUTHORIZED,
+                    text: "the policies do not let it connect".into(),
+                });
             }
             Ok(Admitted { principal, grants })
         })

@@ -91,7 +91,9 @@ impl Ready {
 fn reachable(address: SocketAddr) -> SocketAddr {
     match address {
         SocketAddr::V4(v4) if v4.ip().is_unspecified() => SocketAddr::from(([127, 0, 0, 1], v4.port())),
-        SocketAddr::V6(v6) if v6.ip().is_unspecified() => SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], v6.port())),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => {
+            SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], v6.port()))
+        }
         other => other,
     }
 }
@@ -146,7 +148,12 @@ pub(crate) fn execute_offline(state: &Path, request: Request) -> Result<Answer, 
 }
 
 /// Runs the product until it is told to end.
-pub(crate) fn run(config: &Config, state: &Path, demo: bool, announce: impl FnOnce(&Ready)) -> Result<(), AppError> {
+pub(crate) fn run(
+    config: &Config,
+    state: &Path,
+    demo: bool,
+    announce: impl FnOnce(&Ready),
+) -> Result<(), AppError> {
     let ground = Ground::open(config, state)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("web").build()?;
     runtime.block_on(serve(config, state, demo, ground, announce))
@@ -164,7 +171,9 @@ pub(crate) fn document() -> Result<String, AppError> {
         let ground = Arc::new(ground);
         let stop = CancellationToken::new();
         let latest = sitewarden_telemetry::load_latest(&ground.store).await?;
-        let parts = tokio::task::block_in_place(|| Parts::build(&config, &state, Arc::clone(&ground), latest, &stop))?;
+        let parts = tokio::task::block_in_place(|| {
+            Parts::build(&config, &state, Arc::clone(&ground), latest, &stop)
+        })?;
         let (running, site) = parts.spawn(&config, false, &stop)?;
         let document = web::openapi(&site).to_pretty_json()?;
         drop(site);
@@ -186,7 +195,8 @@ async fn serve(
     let stop = CancellationToken::new();
     let latest = sitewarden_telemetry::load_latest(&ground.store).await?;
     // Building reads the store and binds sockets: it blocks, so it leaves the runtime's worker.
-    let parts = tokio::task::block_in_place(|| Parts::build(config, state, Arc::clone(&ground), latest, &stop))?;
+    let parts =
+        tokio::task::block_in_place(|| Parts::build(config, state, Arc::clone(&ground), latest, &stop))?;
     let ready = parts.ready(state, demo);
 
     // Everything is open: from here on only the operating system's refusal of a thread can fail.
@@ -239,7 +249,8 @@ impl Parts {
     ) -> Result<Self, AppError> {
         let rules = Arc::new(Rules::open(&config.rules)?);
         let dialects = Arc::new(DialectFiles::open(&config.dialects)?);
-        let live = Live::new(ground.store.clone(), ground.gate.clone(), stop.clone());
+        let live =
+            Live::new(ground.store.clone(), ground.gate.clone(), ground.policies.clone(), stop.clone());
         let own = mpsc::channel(OWN_EVENTS);
         let (clock, policies) = (ground.clock, ground.policies.clone());
         let identity = sitewarden_identity::build(sitewarden_identity::Deps {
@@ -293,7 +304,10 @@ impl Parts {
 
     fn ready(&self, state: &Path, demo: bool) -> Ready {
         let first = |wanted| {
-            self.broker_addresses.iter().find(|(transport, _)| *transport == wanted).map(|(_, address)| *address)
+            self.broker_addresses
+                .iter()
+                .find(|(transport, _)| *transport == wanted)
+                .map(|(_, address)| *address)
         };
         Ready {
             https: self.https_address,
@@ -306,7 +320,12 @@ impl Parts {
         }
     }
 
-    fn spawn(self, config: &Config, demo: bool, stop: &CancellationToken) -> Result<(Running, web::Site), AppError> {
+    fn spawn(
+        self,
+        config: &Config,
+        demo: bool,
+        stop: &CancellationToken,
+    ) -> Result<(Running, web::Site), AppError> {
         let ground = self.ground;
         let metrics = Arc::new(pipeline::Metrics::default());
         let engine = pipeline::spawn(pipeline::Deps {
@@ -360,7 +379,6 @@ impl Parts {
             identity: self.identity,
             broker: broker.clone(),
             metrics,
-            own: self.own.0,
             demo,
         };
         let web = web::spawn(self.https, &site)?;
@@ -452,7 +470,8 @@ mod tests {
     #[test]
     fn all_migrations_together_equal_the_schema() {
         let schema = include_str!("../schema.sql");
-        let differences = sitewarden_store::schema::differences(MIGRATIONS, schema).expect("both can be read");
+        let differences =
+            sitewarden_store::schema::differences(MIGRATIONS, schema).expect("both can be read");
         let rendered = sitewarden_store::schema::render(MIGRATIONS).expect("the migrations run");
         assert!(differences.is_empty(), "{differences:#?}\ngateway/schema.sql should be:\n{rendered}");
     }

@@ -76,7 +76,9 @@ async fn merge_readings(deps: Deps) {
                 tracing::warn!(dropped = merged.dropped, "readings were dropped: too many different metrics");
             }
             Ok(_) => {}
-            Err(error) => tracing::warn!(error = chain(&error), "merging readings failed; they stay in the journal"),
+            Err(error) => {
+                tracing::warn!(error = chain(&error), "merging readings failed; they stay in the journal")
+            }
         }
     }
 }
@@ -110,7 +112,8 @@ pub(crate) async fn save_presence(store: &Store, registry: &Registry) {
     let presence = registry.all_presence();
     for part in presence.chunks(sitewarden_telemetry::limits::STEP_ROWS) {
         let part = part.to_vec();
-        let saved = store.write("keeping presence", move |tx| sitewarden_devices::save_presence(tx, &part)).await;
+        let saved =
+            store.write("keeping presence", move |tx| sitewarden_devices::save_presence(tx, &part)).await;
         if let Err(error) = saved {
             tracing::warn!(error = chain(&error), "when devices reported last was not kept");
         }

@@ -145,14 +145,20 @@ pub(crate) fn ask(state: &Path, request: &Request) -> Result<Option<Answer>, Con
     let path = path(state);
     let mut stream = match std::os::unix::net::UnixStream::connect(&path) {
         Ok(stream) => stream,
-        Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused) => {
+        Err(error)
+            if matches!(
+                error.kind(),
+                std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused
+            ) =>
+        {
             return Ok(None);
         }
         Err(source) => return Err(ConsoleError::Talk { path, source }),
     };
     let talk = |source| ConsoleError::Talk { path: path.clone(), source };
     stream.set_read_timeout(Some(CONSOLE_TIMEOUT)).map_err(talk)?;
-    let mut text = serde_json::to_vec(request).map_err(|source| ConsoleError::Answer { path: path.clone(), source })?;
+    let mut text =
+        serde_json::to_vec(request).map_err(|source| ConsoleError::Answer { path: path.clone(), source })?;
     text.push(b'\n');
     stream.write_all(&text).map_err(talk)?;
     let mut line = String::new();
@@ -168,7 +174,11 @@ mod tests {
     #[test]
     fn a_command_reaches_the_gateway_and_its_answer_comes_back() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("runtime");
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("runtime");
         let stop = CancellationToken::new();
         let listener = runtime.block_on(async { bind(folder.path()) }).expect("binds");
         let mode = std::fs::metadata(path(folder.path())).expect("exists").permissions().mode();

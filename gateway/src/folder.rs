@@ -63,7 +63,8 @@ fn collect(dir: &Path, extensions: &[&str], paths: &mut Vec<PathBuf>) -> Result<
         // A link is followed as a file, never as a folder: no cycles.
         if entry.file_type().map_err(failed)?.is_dir() {
             collect(&entry.path(), extensions, paths)?;
-        } else if entry.path().extension().is_some_and(|found| extensions.iter().any(|known| found == *known)) {
+        } else if entry.path().extension().is_some_and(|found| extensions.iter().any(|known| found == *known))
+        {
             paths.push(entry.path());
         }
         if paths.len() > FOLDER_FILES {
@@ -128,7 +129,10 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (sender, mut receiver) = tokio::sync::mpsc::channel(1);
         let stop = CancellationToken::new();
-        watch(folder.path(), stop.clone(), move || drop(sender.try_send(()))).expect("watches");
+        watch(folder.path(), stop.clone(), move || {
+            let _ = sender.try_send(());
+        })
+        .expect("watches");
         std::fs::write(folder.path().join("a.yml"), "1").expect("written");
         assert_eq!(receiver.recv().await, Some(()));
         stop.cancel();

@@ -32,7 +32,11 @@ pub(crate) enum SourceError {
 pub(crate) type Files = Vec<(String, String)>;
 
 /// The files of a folder, or the shipped ones.
-pub(crate) fn files(dir: Option<&Path>, shipped: &[(&str, &str)], extensions: &[&str]) -> Result<Files, FolderError> {
+pub(crate) fn files(
+    dir: Option<&Path>,
+    shipped: &[(&str, &str)],
+    extensions: &[&str],
+) -> Result<Files, FolderError> {
     match dir {
         Some(dir) => folder::read(dir, extensions),
         None => Ok(shipped.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()),
@@ -124,7 +128,8 @@ pub(crate) struct DialectFiles {
 impl DialectFiles {
     /// Loads what can be loaded.
     pub(crate) fn open(config: &config::Folder) -> Result<Self, FolderError> {
-        let (dialects, errors) = Dialects::load(&files(config.dir.as_deref(), embedded::DIALECTS, &["toml"])?);
+        let (dialects, errors) =
+            Dialects::load(&files(config.dir.as_deref(), embedded::DIALECTS, &["toml"])?);
         for error in &errors {
             tracing::error!(%error, "a dialect was not loaded");
         }

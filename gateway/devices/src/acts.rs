@@ -325,7 +325,9 @@ pub fn device_id(id: &str) -> Result<String, DeviceError> {
         return Err(bad("a device needs an id"));
     }
     if id.contains(['+', '#', '/', '$', ':']) {
-        return Err(bad("an id may not have + # / $ or :, because these have a meaning in topics and asset names"));
+        return Err(bad(
+            "an id may not have + # / $ or :, because these have a meaning in topics and asset names",
+        ));
     }
     if AssetRef::new(id).as_str() != id || id.len() > TEXT_BYTES {
         return Err(bad("it is too long or has control characters"));

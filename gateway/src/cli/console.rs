@@ -80,7 +80,8 @@ pub(super) enum ApiKey {
 /// Reads `90`, `90d`, `12w`, `1y` or `36h` (rounded up to days).
 fn days(text: &str) -> Result<u32, String> {
     let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let count: u32 = number.parse().map_err(|_| format!("{text:?} is not a time such as 90d, 12w, 36h or 1y"))?;
+    let count: u32 =
+        number.parse().map_err(|_| format!("{text:?} is not a time such as 90d, 12w, 36h or 1y"))?;
     let days = match text.get(number.len()..).unwrap_or_default() {
         "" | "d" => Some(count),
         "h" => Some(count.div_ceil(24)),
@@ -138,7 +139,9 @@ fn for_people(value: &Value, depth: usize) -> String {
         Value::Object(map) => map
             .iter()
             .map(|(key, value)| match value {
-                Value::Object(_) | Value::Array(_) => format!("{indent}{key}:\n{}", for_people(value, depth + 1)),
+                Value::Object(_) | Value::Array(_) => {
+                    format!("{indent}{key}:\n{}", for_people(value, depth + 1))
+                }
                 Value::String(text) if text.contains('\n') => format!("{indent}{key}:\n{text}"),
                 Value::String(text) => format!("{indent}{key}: {text}"),
                 other => format!("{indent}{key}: {other}"),
@@ -146,7 +149,9 @@ fn for_people(value: &Value, depth: usize) -> String {
             .collect::<Vec<_>>()
             .join("\n"),
         Value::Array(items) if items.is_empty() => format!("{indent}none"),
-        Value::Array(items) => items.iter().map(|item| for_people(item, depth)).collect::<Vec<_>>().join("\n\n"),
+        Value::Array(items) => {
+            items.iter().map(|item| for_people(item, depth)).collect::<Vec<_>>().join("\n\n")
+        }
         other => format!("{indent}{other}"),
     }
 }

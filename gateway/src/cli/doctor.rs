@@ -66,7 +66,9 @@ fn clock() -> Result<String, String> {
     if now >= WALL_FLOOR {
         Ok(now.to_string())
     } else {
-        Err(format!("it says {now}, before this software was made; set the time or give the box a time server"))
+        Err(format!(
+            "it says {now}, before this software was made; set the time or give the box a time server"
+        ))
     }
 }
 
@@ -82,7 +84,8 @@ fn state_folder(dir: &std::path::Path) -> Result<String, String> {
 
 fn site_log(dir: &std::path::Path) -> Result<String, String> {
     let text = |error: sitewarden_store::StoreError| sitewarden_core::error::chain(&error);
-    let conn = sitewarden_store::open_read_only(&sitewarden_store::Store::database_path(dir)).map_err(text)?;
+    let conn =
+        sitewarden_store::open_read_only(&sitewarden_store::Store::database_path(dir)).map_err(text)?;
     let report = sitewarden_store::site_log::verify(&conn).map_err(text)?;
     if report.ok() { Ok(report.to_string()) } else { Err(report.to_string()) }
 }

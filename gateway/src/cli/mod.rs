@@ -18,7 +18,11 @@ mod run;
 mod verify;
 
 #[derive(Debug, Parser)]
-#[command(name = "sitewarden", version, about = "On-site security gateway: MQTT broker, rules, findings and a web UI")]
+#[command(
+    name = "sitewarden",
+    version,
+    about = "On-site security gateway: MQTT broker, rules, findings and a web UI"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -50,7 +50,8 @@ pub(super) fn run(command: &Rules) -> CommandResult {
             let files = folder::read(rules, RULE_FILES)?;
             let events = std::fs::read(events)?;
             let start = std::time::Instant::now();
-            let report = rules_match::run(&files, &events, usize::try_from(*repeat)?, &mut || start.elapsed());
+            let report =
+                rules_match::run(&files, &events, usize::try_from(*repeat)?, &mut || start.elapsed());
             say(&if *json { serde_json::to_string(&report)? } else { report.text().trim_end().to_owned() });
             Ok(ExitCode::SUCCESS)
         }

@@ -96,7 +96,8 @@ async fn report(device: DemoDevice, broker: SocketAddr, credential: Credential) 
             ticks.tick().await;
             for (metric, unit) in device.metrics {
                 let payload = device.payload(metric, unit, start.elapsed().as_secs());
-                let sent = client.publish(device.topic(metric), payload, PublishOptions::at_least_once()).await;
+                let sent =
+                    client.publish(device.topic(metric), payload, PublishOptions::at_least_once()).await;
                 if let Err(error) = sent {
                     tracing::debug!(device = device.id, %error, "demo: a report was not sent");
                 }
@@ -114,7 +115,9 @@ async fn misbehave(broker: SocketAddr, credential: Credential) {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            for topic in ["site/cold/cold-1-temperature/temperature", "site/freezer/freezer-1-temperature/temperature"] {
+            for topic in
+                ["site/cold/cold-1-temperature/temperature", "site/freezer/freezer-1-temperature/temperature"]
+            {
                 let forged = r#"{"value":3.00,"unit":"Cel"}"#;
                 let _ = client.publish(topic, forged, PublishOptions::at_most_once()).await;
             }

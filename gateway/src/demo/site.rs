@@ -80,7 +80,13 @@ pub(super) const DEVICES: &[DemoDevice] = &[
     },
 ];
 
-const fn cold(id: &'static str, name: &'static str, zone: &'static str, middle: f64, swing: f64) -> DemoDevice {
+const fn cold(
+    id: &'static str,
+    name: &'static str,
+    zone: &'static str,
+    middle: f64,
+    swing: f64,
+) -> DemoDevice {
     DemoDevice {
         id,
         name,
@@ -111,7 +117,9 @@ impl DemoDevice {
         let wave = (time / 420.0 * TAU + phase).sin() + 0.2 * (time / 37.0 * TAU + phase).sin();
         match self.course {
             Course::Steady { middle, swing } => middle + swing * wave,
-            Course::Drifting { middle, per_minute } => (middle + per_minute * time / 60.0).min(16.0) + 0.1 * wave,
+            Course::Drifting { middle, per_minute } => {
+                (middle + per_minute * time / 60.0).min(16.0) + 0.1 * wave
+            }
             Course::Heartbeat => 25.0 * time,
         }
     }

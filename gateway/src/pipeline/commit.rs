@@ -35,20 +35,30 @@ pub(crate) enum CommitError {
 }
 
 /// Everything of one piece of work in the writer's transaction.
-pub(crate) fn apply(tx: &Tx<'_>, gate: &Gate, registry: &Registry, work: &Work, demo: bool) -> Result<Seen, CommitError> {
+pub(crate) fn apply(
+    tx: &Tx<'_>,
+    gate: &Gate,
+    registry: &Registry,
+    work: &Work,
+    demo: bool,
+) -> Result<Seen, CommitError> {
     let permit = |action| gate.system("pipeline", action, Resource::site());
     let seen = if work.sightings.is_empty() {
         Seen::default()
     } else {
-        sitewarden_devices::sight(tx, permit(Action::DeviceSight), &work.sightings, demo).map_err(CommitError::Devices)?
+        sitewarden_devices::sight(tx, permit(Action::DeviceSight), &work.sightings, demo)
+            .map_err(CommitError::Devices)?
     };
     if !work.findings.is_empty() {
         let about = |asset: &AssetRef| {
             let fresh = seen.devices.iter().find(|device| *device.id == *asset.as_str());
             let known = registry.get(asset.as_str());
-            fresh.or(known.as_deref()).map_or_else(About::default, |device| About { name: device.name.clone(), demo: device.demo })
+            fresh
+                .or(known.as_deref())
+                .map_or_else(About::default, |device| About { name: device.name.clone(), demo: device.demo })
         };
-        sitewarden_findings::raise(tx, permit(Action::FindingRaise), &work.findings, &about).map_err(CommitError::Findings)?;
+        sitewarden_findings::raise(tx, permit(Action::FindingRaise), &work.findings, &about)
+            .map_err(CommitError::Findings)?;
     }
     sitewarden_telemetry::append(tx, permit(Action::TelemetryAppend), &work.readings, &work.unknown)
         .map_err(CommitError::Telemetry)?;
@@ -137,7 +147,10 @@ impl Answer {
         let cause = error.source().map(sitewarden_core::error::chain).unwrap_or_default();
         tracing::warn!(%error, cause, messages = self.work.readings.len(), "a commit of the pipeline failed; its messages are not acknowledged");
         let alone = self.work.batches.is_empty() && self.work.readings.is_empty();
-        if !self.work.findings.is_empty() && !alone && self.rescue.try_send(self.work.findings.clone()).is_err() {
+        if !self.work.findings.is_empty()
+            && !alone
+            && self.rescue.try_send(self.work.findings.clone()).is_err()
+        {
             tracing::warn!("findings of a failed commit could not be kept for another try");
         }
     }

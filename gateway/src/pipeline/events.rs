@@ -118,7 +118,8 @@ mod tests {
 
         let event = ReadingFields::default().event(&reading, &"a/b".into(), &standing);
 
-        let field = |name: &str| event.fields.iter().find(|(key, _)| &**key == name).map(|(_, value)| value.clone());
+        let field =
+            |name: &str| event.fields.iter().find(|(key, _)| &**key == name).map(|(_, value)| value.clone());
         assert_eq!(field("device_id"), Some(Value::from("tower-1")));
         assert_eq!(field("value"), Some(Value::Float(9.5)));
         assert_eq!(field("zone"), Some(Value::from("cold")));

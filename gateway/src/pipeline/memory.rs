@@ -26,10 +26,14 @@ pub(crate) fn restore(path: &Path, rules: Arc<RuleSet>, now: Now) -> Engine {
     match fs::read(path) {
         Ok(bytes) => match Engine::restore(Arc::clone(&rules), Limits::default(), &bytes, now) {
             Ok(engine) => return engine,
-            Err(error) => tracing::warn!(%error, file = %path.display(), "what the rules remembered cannot be read; they start without"),
+            Err(error) => {
+                tracing::warn!(%error, file = %path.display(), "what the rules remembered cannot be read; they start without")
+            }
         },
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => tracing::warn!(%error, file = %path.display(), "what the rules remembered cannot be read; they start without"),
+        Err(error) => {
+            tracing::warn!(%error, file = %path.display(), "what the rules remembered cannot be read; they start without")
+        }
     }
     Engine::new(rules, Limits::default())
 }

@@ -98,8 +98,17 @@ impl Engine {
     fn new(deps: Deps) -> Self {
         let rules = Arc::clone(&deps.rules.borrow());
         let dialects = Arc::clone(&deps.dialects.borrow());
-        let preparer = Preparer::new(memory::restore(&deps.memory, rules, deps.clock.now()), dialects, Arc::clone(&deps.registry));
-        Self { deps, preparer, slots: Arc::new(Semaphore::new(COMMITS_AHEAD)), rescued: mpsc::channel(COMMITS_AHEAD + 1) }
+        let preparer = Preparer::new(
+            memory::restore(&deps.memory, rules, deps.clock.now()),
+            dialects,
+            Arc::clone(&deps.registry),
+        );
+        Self {
+            deps,
+            preparer,
+            slots: Arc::new(Semaphore::new(COMMITS_AHEAD)),
+            rescued: mpsc::channel(COMMITS_AHEAD + 1),
+        }
     }
 
     async fn run(mut self) {
@@ -184,7 +193,8 @@ impl Engine {
             clock: self.deps.clock,
             slot,
         };
-        let (gate, registry, demo) = (self.deps.gate.clone(), Arc::clone(&self.deps.registry), self.deps.demo);
+        let (gate, registry, demo) =
+            (self.deps.gate.clone(), Arc::clone(&self.deps.registry), self.deps.demo);
         self.deps.store.submit(
             "pipeline",
             move |tx| commit::apply(tx, &gate, &registry, &work, demo),

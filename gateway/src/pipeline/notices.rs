@@ -15,7 +15,10 @@ pub(crate) fn event(notice: &Notice) -> Event {
     match notice {
         Notice::Connected { origin, listener, version, time } => {
             let protocol = if *version == 5 { "5.0" } else { "3.1.1" };
-            Draft::new("connected", *time).origin(origin).text("listener", listener).text("protocol", protocol)
+            Draft::new("connected", *time)
+                .origin(origin)
+                .text("listener", listener)
+                .text("protocol", protocol)
         }
         Notice::Refused { client_id, username, address, listener, code, text, time } => {
             Draft::new("refused", *time)
@@ -32,7 +35,10 @@ pub(crate) fn event(notice: &Notice) -> Event {
                 CloseReason::Lost => ("lost", 0),
                 CloseReason::Server(code) => ("box", i64::from(code.0)),
             };
-            Draft::new("disconnected", *time).origin(origin).text("reason", reason).number("reason_code", code)
+            Draft::new("disconnected", *time)
+                .origin(origin)
+                .text("reason", reason)
+                .number("reason_code", code)
         }
         Notice::PublishDenied { origin, topic, will, count, time } => Draft::new("publish-denied", *time)
             .origin(origin)
@@ -60,7 +66,13 @@ struct Draft(Event);
 
 impl Draft {
     fn new(action: &str, time: Timestamp) -> Self {
-        let event = Event { source: LogSource::own("broker"), asset: None, time, received: time, fields: Vec::with_capacity(8) };
+        let event = Event {
+            source: LogSource::own("broker"),
+            asset: None,
+            time,
+            received: time,
+            fields: Vec::with_capacity(8),
+        };
         Self(event).text("action", action)
     }
 
@@ -127,7 +139,8 @@ mod tests {
 
         let event = event(&notice);
 
-        let field = |name: &str| event.fields.iter().find(|(key, _)| &**key == name).map(|(_, value)| value.clone());
+        let field =
+            |name: &str| event.fields.iter().find(|(key, _)| &**key == name).map(|(_, value)| value.clone());
         assert_eq!(event.source, LogSource::own("broker"));
         assert_eq!(event.asset.as_ref().map(|asset| asset.as_str()), Some("laptop"));
         assert_eq!(field("action"), Some(Value::from("publish-denied")));

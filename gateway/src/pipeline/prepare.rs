@@ -9,7 +9,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use sitewarden_broker::state::StoreOp;
 use sitewarden_broker::{Batch, Notice, Publish};
-use sitewarden_core::{AssetKind, AssetRef, Event, FindingDraft, Monotonic, Now, Principal, Reading, Sighting, Timestamp, Trust};
+use sitewarden_core::{
+    AssetKind, AssetRef, Event, FindingDraft, Monotonic, Now, Principal, Reading, Sighting, Timestamp, Trust,
+};
 use sitewarden_detect::{Engine, RuleSet};
 use sitewarden_devices::Registry;
 use sitewarden_ingest::Dialects;
@@ -81,16 +83,17 @@ impl Preparer {
         let trusted = |trust| matches!(trust, Trust::Trusted | Trust::Fenced);
         let reports = |kind| matches!(kind, AssetKind::Sensor | AssetKind::Camera | AssetKind::Agent);
         let devices = self.registry.all();
-        let assets = devices.iter().filter(|device| trusted(device.trust) && reports(device.kind)).map(|device| {
-            let mut fields = vec![("device_id".into(), Arc::clone(&device.id))];
-            if !device.zone.is_empty() {
-                fields.push(("zone".into(), device.zone.as_str().into()));
-            }
-            if !device.via.is_empty() {
-                fields.push(("via".into(), device.via.as_str().into()));
-            }
-            fields
-        });
+        let assets =
+            devices.iter().filter(|device| trusted(device.trust) && reports(device.kind)).map(|device| {
+                let mut fields = vec![("device_id".into(), Arc::clone(&device.id))];
+                if !device.zone.is_empty() {
+                    fields.push(("zone".into(), device.zone.as_str().into()));
+                }
+                if !device.via.is_empty() {
+                    fields.push(("via".into(), device.via.as_str().into()));
+                }
+                fields
+            });
         self.engine.set_inventory(assets.collect(), now);
     }
 
@@ -178,8 +181,13 @@ impl Preparer {
                 let asset = client_asset(&origin.client_id);
                 let address = origin.address.map(|address| address.to_string()).unwrap_or_default();
                 if origin.principal == Principal::Anonymous {
-                    let sighting =
-                        Sighting { asset: asset.clone(), kind: AssetKind::Client, via: None, facts: Vec::new(), seen: *time };
+                    let sighting = Sighting {
+                        asset: asset.clone(),
+                        kind: AssetKind::Client,
+                        via: None,
+                        facts: Vec::new(),
+                        seen: *time,
+                    };
                     self.sighting(sighting, work);
                 }
                 work.presence.push((asset, Some(address), *time));
@@ -197,7 +205,8 @@ impl Preparer {
             return Vec::new();
         }
         let mut told = HashSet::new();
-        let newest = work.readings.iter().rev().filter(|reading| told.insert((&reading.asset, &reading.metric)));
+        let newest =
+            work.readings.iter().rev().filter(|reading| told.insert((&reading.asset, &reading.metric)));
         newest
             .map(|reading| {
                 json!({"device": reading.asset, "metric": &*reading.metric, "unit": &*reading.unit, "value": reading.value, "time": reading.time})

@@ -5,6 +5,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod live;
+pub(crate) mod metrics;
 pub(crate) mod operations;
 pub(crate) mod overview;
 pub(crate) mod rules;
@@ -13,12 +14,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use sitewarden_core::Event;
 use sitewarden_http::{Settings, harden, layers};
 use sitewarden_identity::Identity;
 use sitewarden_telemetry::LatestValues;
 use thiserror::Error;
-use tokio::sync::mpsc;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -32,7 +31,9 @@ use live::Live;
 /// The web server cannot start.
 #[derive(Debug, Error)]
 pub(crate) enum WebError {
-    #[error("cannot listen on {address} for https: is another program using the port? Choose another with web.listen")]
+    #[error(
+        "cannot listen on {address} for https: is another program using the port? Choose another with web.listen"
+    )]
     Bind {
         address: SocketAddr,
         #[source]
@@ -80,7 +81,6 @@ pub(crate) struct Site {
     pub(crate) identity: Identity,
     pub(crate) broker: sitewarden_broker::Handle,
     pub(crate) metrics: Arc<pipeline::Metrics>,
-    pub(crate) own: mpsc::Sender<Event>,
     pub(crate) demo: bool,
 }
 
@@ -92,10 +92,20 @@ fn api(site: &Site) -> OpenApiRouter {
         .merge(site.identity.routes())
         .merge(overview::routes(site.clone()))
         .merge(sitewarden_devices::routes(devices(site)))
-        .merge(sitewarden_telemetry::routes(sitewarden_telemetry::Deps { store: store.clone(), gate: gate.clone() }))
-        .merge(sitewarden_findings::routes(sitewarden_findings::Deps { store: store.clone(), gate: gate.clone() }))
+        .merge(sitewarden_telemetry::routes(sitewarden_telemetry::Deps {
+            store: store.clone(),
+            gate: gate.clone(),
+        }))
+        .merge(sitewarden_findings::routes(sitewarden_findings::Deps {
+            store: store.clone(),
+            gate: gate.clone(),
+        }))
         .merge(rules::routes(site.clone()))
-        .merge(sitewarden_policy::routes(sitewarden_policy::Deps { store, gate, policies: ground.policies.clone() }))
+        .merge(sitewarden_policy::routes(sitewarden_policy::Deps {
+            store,
+            gate,
+            policies: ground.policies.clone(),
+        }))
         .merge(audit::routes(site.clone()))
         .merge(live::routes(site.live.clone()));
     OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", routes)

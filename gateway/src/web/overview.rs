@@ -54,7 +54,10 @@ pub(crate) fn latest_of(latest: &LatestValues, id: &str) -> Vec<LatestView> {
 }
 
 /// Numbers of findings that are not closed, by device.
-pub(crate) fn open_by_device(conn: &Connection, registry: &Registry) -> Result<HashMap<String, u32>, ApiError> {
+pub(crate) fn open_by_device(
+    conn: &Connection,
+    registry: &Registry,
+) -> Result<HashMap<String, u32>, ApiError> {
     let assets: Vec<AssetRef> = registry.all().iter().map(|device| AssetRef::new(&device.id)).collect();
     let open = sitewarden_findings::open_by_asset(conn, &assets)?;
     let count = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
@@ -144,7 +147,13 @@ async fn overview(State(site): State<Site>, caller: Caller) -> Result<Json<Overv
         verdict: word,
         sentence,
         reasons,
-        open: OpenView { critical: counts.critical, high: counts.high, medium: counts.medium, low: counts.low, info: counts.info },
+        open: OpenView {
+            critical: counts.critical,
+            high: counts.high,
+            medium: counts.medium,
+            low: counts.low,
+            info: counts.info,
+        },
         devices,
         tiles: super::devices(&site).views(&open),
         changes: recent.iter().filter_map(|record| ChangeView::of(record, &names)).take(CHANGES).collect(),

@@ -15,7 +15,11 @@ use super::Site;
 use crate::sources::SourceError;
 
 pub(crate) fn routes(site: Site) -> OpenApiRouter {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(detail)).routes(routes!(reload)).with_state(site)
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(detail))
+        .routes(routes!(reload))
+        .with_state(site)
 }
 
 /// A rule in a list.
@@ -85,14 +89,19 @@ async fn list(State(site): State<Site>, caller: Caller) -> Result<Json<Page<Rule
     let set = site.rules.current();
     let errors = site.rules.errors();
     let matches = site.ground.store.read(sitewarden_findings::matches_by_rule).await?;
-    let items = errors.iter().map(mistake).chain(set.rules().iter().map(|rule| view(rule, &matches))).collect();
+    let items =
+        errors.iter().map(mistake).chain(set.rules().iter().map(|rule| view(rule, &matches))).collect();
     Ok(Json(Page { items, next: None }))
 }
 
 /// One rule with its text.
 #[utoipa::path(get, path = "/rules/{id}", tag = "rules", params(("id" = String, Path, description = "Rule id")),
     responses((status = 200, body = RuleDetail), Problem))]
-async fn detail(State(site): State<Site>, caller: Caller, Path(id): Path<String>) -> Result<Json<RuleDetail>, ApiError> {
+async fn detail(
+    State(site): State<Site>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<RuleDetail>, ApiError> {
     let _ = caller.permit(&site.ground.gate, Action::RuleRead, Resource::new("Rule", &id))?;
     let set = site.rules.current();
     let rule = set.rules().iter().find(|rule| *rule.id == *id);

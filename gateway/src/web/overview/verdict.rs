@@ -49,7 +49,10 @@ impl DeviceCounts {
                         Freshness::Offline => &mut counts.offline,
                         Freshness::Never => &mut counts.never,
                     };
-                    debug_assert_eq!(is_known(freshness), matches!(freshness, Freshness::Live | Freshness::Late));
+                    debug_assert_eq!(
+                        is_known(freshness),
+                        matches!(freshness, Freshness::Live | Freshness::Late)
+                    );
                     *place += 1;
                 }
                 Trust::IdentityChanged | Trust::Revoked => {}
@@ -86,22 +89,40 @@ impl Verdict {
         // Over 10 %: ten times as many as there are.
         if silent > 0 && silent * 10 > devices.relied_on() {
             let all = devices.relied_on();
-            return of("cannot-tell", format!("Cannot tell: {silent} of {all} trusted devices do not report."));
+            return of(
+                "cannot-tell",
+                format!("Cannot tell: {silent} of {all} trusted devices do not report."),
+            );
         }
         if silent > 0 {
             return of("act-now", format!("Act now: {} silent.", many(silent as u64, "trusted device")));
         }
         let serious = findings.high + findings.medium;
         if serious > 0 {
-            return of("attention", format!("Attention: {} of high or medium severity open.", many(serious, "finding")));
+            return of(
+                "attention",
+                format!("Attention: {} of high or medium severity open.", many(serious, "finding")),
+            );
         }
         if devices.late > 0 {
-            return of("attention", format!("Attention: {} late.", many(devices.late as u64, "trusted device")));
+            return of(
+                "attention",
+                format!("Attention: {} late.", many(devices.late as u64, "trusted device")),
+            );
         }
         if devices.relied_on() == 0 {
-            return of("all-clear", "All clear, as far as the box can see: no trusted device has reported yet.".to_owned());
+            return of(
+                "all-clear",
+                "All clear, as far as the box can see: no trusted device has reported yet.".to_owned(),
+            );
         }
-        of("all-clear", format!("All clear: {} report in time and nothing above low is open.", many(devices.live as u64, "trusted device")))
+        of(
+            "all-clear",
+            format!(
+                "All clear: {} report in time and nothing above low is open.",
+                many(devices.live as u64, "trusted device")
+            ),
+        )
     }
 }
 
@@ -123,7 +144,11 @@ fn reasons(findings: &Counts, devices: &DeviceCounts, clock_ok: bool) -> Vec<Str
     say(devices.quarantined as u64, format!("{} quarantined", many(devices.quarantined as u64, "device")));
     if reasons.is_empty() {
         let open = open_total(findings);
-        reasons.push(if open == 0 { "No open finding".to_owned() } else { many(open, "finding of low severity or less") });
+        reasons.push(if open == 0 {
+            "No open finding".to_owned()
+        } else {
+            many(open, "finding of low severity or less")
+        });
     }
     reasons
 }
@@ -155,7 +180,11 @@ mod tests {
         assert_eq!(word(none, DeviceCounts { stale: 1, ..live.clone() }, true), "act-now");
         assert_eq!(word(none, DeviceCounts { offline: 3, ..live.clone() }, true), "cannot-tell");
         assert_eq!(word(none, live.clone(), false), "cannot-tell");
-        assert_eq!(word(Counts { critical: 1, ..none }, live, false), "act-now", "harm comes first, whatever the clock says");
+        assert_eq!(
+            word(Counts { critical: 1, ..none }, live, false),
+            "act-now",
+            "harm comes first, whatever the clock says"
+        );
     }
 
     #[test]

@@ -1,0 +1,227 @@
+//! `/metrics`: counters and gauges of all slices in Prometheus's text format.
+//!
+//! Names of the platform's seeds are kept as they are; our own begin with `sitewarden_`. Values are read when
+//! asked; nothing here counts. No personal data: labels are routes, policies and limits.
+
+use std::fmt::Write as _;
+use std::sync::atomic::Ordering;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse as _, Response};
+
+use super::Site;
+
+/// Prometheus text format 0.0.4.
+pub(crate) async fn page(State(site): State<Site>) -> Response {
+    let mut page = Page::default();
+    broker_metrics(&site, &mut page);
+    store_metrics(&site, &mut page);
+    policy_metrics(&site, &mut page);
+    identity_metrics(&site, &mut page).await;
+    page.sample(
+        "sitewarden_build_info",
+        "gauge",
+        "Version of the software",
+        &[("version", env!("CARGO_PKG_VERSION"))],
+        1.0,
+    );
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page.0).into_response()
+}
+
+/// The page under construction; samples of one name follow each other.
+#[derive(Default)]
+struct Page(String);
+
+impl Page {
+    fn head(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn value(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
+        let labels: Vec<String> = labels
+            .iter()
+            .map(|(key, value)| {
+                format!("{key}=\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
+            })
+            .collect();
+        let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+        let _ = writeln!(self.0, "{name}{labels} {value}");
+    }
+
+    fn sample(&mut self, name: &str, kind: &str, help: &str, labels: &[(&str, &str)], value: f64) {
+        self.head(name, kind, help);
+        self.value(name, labels, value);
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "Prometheus samples are doubles")]
+fn float(value: u64) -> f64 {
+    value as f64
+}
+
+fn broker_metrics(site: &Site, page: &mut Page) {
+    use sitewarden_broker::metrics::Kind;
+    let broker = site.broker.metrics();
+    broker.for_each(|name, help, kind, value| {
+        let (suffix, kind) = match kind {
+            Kind::Counter => ("_total", "counter"),
+            Kind::Gauge => ("", "gauge"),
+        };
+        page.sample(&format!("sitewarden_broker_{name}{suffix}"), kind, help, &[], float(value));
+    });
+    page.head("sitewarden_broker_limit_hits_total", "counter", "Times that a limit of the broker was hit");
+    for limit in sitewarden_broker::Limit::ALL {
+        page.value(
+            "sitewarden_broker_limit_hits_total",
+            &[("limit", limit.name())],
+            float(broker.hits(*limit)),
+        );
+    }
+    let metrics = &site.metrics;
+    for (name, help, counter) in [
+        ("messages", "Messages taken from the broker", &metrics.messages),
+        ("readings", "Readings decoded", &metrics.readings),
+        ("unknown_payloads", "Payloads that no dialect knows", &metrics.unknown),
+        ("findings", "Findings raised, repeated or ended", &metrics.findings),
+        ("commits", "Commits of the pipeline", &metrics.commits),
+        ("commits_failed", "Commits of the pipeline that failed", &metrics.failed),
+    ] {
+        let value = float(counter.load(Ordering::Relaxed));
+        page.sample(&format!("sitewarden_pipeline_{name}_total"), "counter", help, &[], value);
+    }
+    let refused = float(site.ground.registry.refused());
+    page.sample(
+        "sitewarden_devices_refused_total",
+        "counter",
+        "New devices refused because too many came at once",
+        &[],
+        refused,
+    );
+    page.sample(
+        "sitewarden_devices",
+        "gauge",
+        "Devices in the inventory",
+        &[],
+        float(site.ground.registry.all().len() as u64),
+    );
+}
+
+fn store_metrics(site: &Site, page: &mut Page) {
+    let stats = site.ground.store.stats();
+    for (name, help, value) in [
+        ("commits", "Group commits", stats.commits),
+        ("commits_failed", "Group commits that failed", stats.commits_failed),
+        ("closures", "Writes kept", stats.closures_kept),
+        ("closures_failed", "Writes undone because they failed", stats.closures_failed),
+        ("disk_full", "Times that the disk had no room", stats.disk_full),
+        ("reads", "Reads answered", stats.reads),
+        ("reads_timed_out", "Reads stopped for their time", stats.reads_timed_out),
+    ] {
+        page.sample(&format!("sitewarden_store_{name}_total"), "counter", help, &[], float(value));
+    }
+    let name = "sitewarden_store_commit_seconds";
+    page.head(name, "histogram", "Time of a group commit");
+    let mut total = 0;
+    for (bound, count) in sitewarden_store::COMMIT_BUCKETS_MICROS.iter().zip(stats.commit_buckets) {
+        total += count;
+        let bound = format!("{}", float(*bound) / 1e6);
+        page.value(&format!("{name}_bucket"), &[("le", &bound)], float(total));
+    }
+    let all: u64 = stats.commit_buckets.iter().sum();
+    page.value(&format!("{name}_bucket"), &[("le", "+Inf")], float(all));
+    page.value(&format!("{name}_sum"), &[], float(stats.commit_micros) / 1e6);
+    page.value(&format!("{name}_count"), &[], float(all));
+    page.sample("sitewarden_store_queued", "gauge", "Writes that wait", &[], float(stats.queued));
+    page.sample(
+        "sitewarden_store_reserve_only",
+        "gauge",
+        "1 while bulk data is refused for want of room",
+        &[],
+        float(stats.reserve_only),
+    );
+}
+
+fn policy_metrics(site: &Site, page: &mut Page) {
+    use sitewarden_policy::limits::DURATION_BUCKETS;
+    let figures = site.ground.policies.figures();
+    page.head("policy_evaluations_total", "counter", "Decisions by policy");
+    for (policy, figure) in &figures {
+        for (decision, count) in [("allow", figure.allowed), ("deny", figure.denied)] {
+            page.value(
+                "policy_evaluations_total",
+                &[("policy", policy), ("decision", decision)],
+                float(count),
+            );
+        }
+    }
+    page.head("policy_cache_hits_total", "counter", "Decisions answered out of the cache");
+    for (policy, figure) in &figures {
+        page.value("policy_cache_hits_total", &[("policy", policy)], float(figure.cache_hits));
+    }
+    page.head("policy_cache_misses_total", "counter", "Decisions that were evaluated");
+    for (policy, figure) in &figures {
+        page.value("policy_cache_misses_total", &[("policy", policy)], float(figure.cache_misses));
+    }
+    let name = "policy_evaluation_duration_seconds";
+    page.head(name, "histogram", "Time of an evaluation");
+    for (policy, figure) in &figures {
+        let mut total = 0;
+        for (bound, count) in DURATION_BUCKETS.iter().zip(figure.duration_buckets) {
+            total += count;
+            page.value(
+                &format!("{name}_bucket"),
+                &[("policy", policy), ("le", &bound.to_string())],
+                float(total),
+            );
+        }
+        let all: u64 = figure.duration_buckets.iter().sum();
+        page.value(&format!("{name}_bucket"), &[("policy", policy), ("le", "+Inf")], float(all));
+        page.value(&format!("{name}_sum"), &[("policy", policy)], figure.duration_sum);
+        page.value(&format!("{name}_count"), &[("policy", policy)], float(all));
+    }
+}
+
+async fn identity_metrics(site: &Site, page: &mut Page) {
+    use sitewarden_identity::limits::DURATION_BUCKETS;
+    let figures = site.identity.figures();
+    page.head("auth_requests_total", "counter", "Requests of sign-in, people and keys");
+    for ((method, endpoint, status), count) in &figures.requests {
+        let labels = [("method", method.as_str()), ("endpoint", endpoint), ("status", &status.to_string())];
+        page.value("auth_requests_total", &labels, float(*count));
+    }
+    let name = "auth_request_duration_seconds";
+    page.head(name, "histogram", "Time of these requests");
+    for ((method, endpoint), durations) in &figures.durations {
+        let labels = [("method", method.as_str()), ("endpoint", endpoint.as_str())];
+        let mut total = 0;
+        for (bound, count) in DURATION_BUCKETS.iter().zip(durations.buckets) {
+            total += count;
+            let bound = bound.to_string();
+            let [method, endpoint] = labels;
+            page.value(&format!("{name}_bucket"), &[method, endpoint, ("le", &bound)], float(total));
+        }
+        let all: u64 = durations.buckets.iter().sum();
+        let [method, endpoint] = labels;
+        page.value(&format!("{name}_bucket"), &[method, endpoint, ("le", "+Inf")], float(all));
+        page.value(&format!("{name}_sum"), &labels, durations.sum);
+        page.value(&format!("{name}_count"), &labels, float(all));
+    }
+    let help = "Requests of sign-in that the throttle refused";
+    page.sample("sitewarden_auth_throttled_total", "counter", help, &[], float(figures.throttled));
+    let help = "Events of sign-in that the rules did not get because their queue was full";
+    page.sample("sitewarden_auth_events_dropped_total", "counter", help, &[], float(figures.events_dropped));
+    let now = site.ground.clock.now().wall;
+    if let Ok(active) = site.ground.store.read(move |conn| sitewarden_identity::active(conn, now)).await {
+        let help = "Sessions that are live";
+        page.sample("auth_sessions_active_total", "gauge", help, &[], float(active.sessions));
+        let help = "API keys that are live";
+        page.sample(
+            "auth_tokens_active_total",
+            "gauge",
+            help,
+            &[("type", "api-key")],
+            float(active.api_keys),
+        );
+    }
+}
