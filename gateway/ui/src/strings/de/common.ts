@@ -73,7 +73,7 @@ export const common: Common = {
   loading: 'Lese von der Box.',
   yourRole: (role) => `Ihre Rolle ist ${role}.`,
   missing: (count) => (count === 1 ? '1 Zeichen fehlt' : `${count} Zeichen fehlen`),
-  events: (count) => `${count} Ereignisse`,
+  events: (count) => (count === '1' ? '1 Ereignis' : `${count} Ereignisse`),
   actorKey: (id) => `API-Schlüssel ${id}`,
   actorBox: (part) => `die Box (${part})`,
   actorConsole: 'die Konsole',

@@ -127,7 +127,7 @@ export const common: Common = {
   loading: 'Reading from the box.',
   yourRole: (role) => `Your role is ${role}.`,
   missing: (count) => (count === 1 ? '1 character missing' : `${count} characters missing`),
-  events: (count) => `${count} events`,
+  events: (count) => (count === '1' ? '1 event' : `${count} events`),
   actorKey: (id) => `API key ${id}`,
   actorBox: (part) => `the box (${part})`,
   actorConsole: 'the console',
