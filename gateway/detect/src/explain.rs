@@ -4,12 +4,12 @@
 //! gives the same answer as the compiled matcher.
 #![deny(clippy::indexing_slicing)]
 
-use sitewarden_core::finding::EvidenceAtom;
 use sitewarden_core::Value;
+use sitewarden_core::finding::EvidenceAtom;
 
 use crate::fields::{Fields, number, text};
-use crate::rule::atom::{Affix, Atom, Logic, Test};
 use crate::pattern::fold;
+use crate::rule::atom::{Affix, Atom, Logic, Test};
 use crate::time_part;
 
 /// Whether the atom holds on the event.
@@ -59,7 +59,11 @@ fn value_holds(test: &Test, value: &Value, fields: Fields<'_>) -> bool {
 /// Whether the value stands to the referenced value as the affix says.
 pub(crate) fn reference_holds(value: &Value, other: &Value, how: Affix, cased: bool) -> bool {
     let (Some(value), Some(other)) = (text(value), text(other)) else { return false };
-    let (value, other) = if cased { (value, other) } else { (fold(&value).into_owned().into(), fold(&other).into_owned().into()) };
+    let (value, other) = if cased {
+        (value, other)
+    } else {
+        (fold(&value).into_owned().into(), fold(&other).into_owned().into())
+    };
     match how {
         Affix::Whole => value == other,
         Affix::Start => value.starts_with(&*other),

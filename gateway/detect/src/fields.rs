@@ -89,8 +89,12 @@ fn spread<'a>(value: &'a Value, depth: usize, found: &mut Vec<&'a Value>) {
 
 fn any_text(value: &Value, depth: usize, call: &mut dyn FnMut(&str) -> bool) -> bool {
     match value {
-        Value::List(items) if depth <= VALUE_DEPTH => items.iter().any(|item| any_text(item, depth + 1, call)),
-        Value::Map(map) if depth <= VALUE_DEPTH => map.iter().any(|(_, item)| any_text(item, depth + 1, call)),
+        Value::List(items) if depth <= VALUE_DEPTH => {
+            items.iter().any(|item| any_text(item, depth + 1, call))
+        }
+        Value::Map(map) if depth <= VALUE_DEPTH => {
+            map.iter().any(|(_, item)| any_text(item, depth + 1, call))
+        }
         scalar => text(scalar).is_some_and(|text| call(&text)),
     }
 }

@@ -105,7 +105,8 @@ pub fn fuzz_condition(text: &str) {
 pub fn fuzz_expression(text: &str) {
     let node = Node { place: Place::default(), kind: Kind::Scalar { text: text.to_owned(), plain: false } };
     if let Ok(expression) = Expr::parse(&node) {
-        let fields = [(Arc::from("value"), sitewarden_core::Value::Float(21.5)), (Arc::from("a"), "text".into())];
+        let fields =
+            [(Arc::from("value"), sitewarden_core::Value::Float(21.5)), (Arc::from("a"), "text".into())];
         let _ = expression.holds(Fields(&fields));
     }
 }
@@ -124,7 +125,8 @@ pub fn fuzz_json(bytes: &[u8]) {
         assert!(out.is_empty(), "a match on what is no JSON object");
         return;
     };
-    let fields: Vec<_> = map.iter().map(|(key, value)| (Arc::from(key.as_str()), value_of(value, 1))).collect();
+    let fields: Vec<_> =
+        map.iter().map(|(key, value)| (Arc::from(key.as_str()), value_of(value, 1))).collect();
     for rule in set.rules().iter().filter(|rule| rule.edge.is_none() && !set.is_referred_to(&rule.id)) {
         let Body::Detection(detection) = &rule.body else { continue };
         let wanted = explain::holds(&detection.condition, &detection.atoms, Fields(&fields));
@@ -138,7 +140,9 @@ pub fn fuzz_json(bytes: &[u8]) {
 /// When a snapshot of a restored engine cannot be restored: that is the finding.
 pub fn fuzz_snapshot(bytes: &[u8]) {
     let set = rules();
-    let Ok(mut engine) = Engine::restore(set.clone(), Limits::default(), bytes, Now::default()) else { return };
+    let Ok(mut engine) = Engine::restore(set.clone(), Limits::default(), bytes, Now::default()) else {
+        return;
+    };
     let source = LogSource { product: Some("p".into()), ..LogSource::default() };
     let mut out = Vec::new();
     engine.handle_json(&source, br#"{"a":5,"b":"x"}"#, Timestamp::default(), Now::default(), &mut out);

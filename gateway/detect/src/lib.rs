@@ -29,8 +29,6 @@ mod yaml;
 
 pub use engine::{Engine, Limits, SnapshotError, Stats};
 pub use error::RuleError;
-pub use fuzz::{
-    fuzz_condition, fuzz_expression, fuzz_json, fuzz_rule, fuzz_snapshot, fuzz_snapshot_seed,
-};
+pub use fuzz::{fuzz_condition, fuzz_expression, fuzz_json, fuzz_rule, fuzz_snapshot, fuzz_snapshot_seed};
 pub use rule::Rule;
 pub use set::RuleSet;

@@ -31,7 +31,8 @@ impl Number {
         if let Ok(whole) = text.parse::<i64>() {
             return Some(Self::Int(whole));
         }
-        let numeric = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'));
+        let numeric =
+            text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'));
         text.parse::<f64>().ok().filter(|n| numeric && n.is_finite()).map(Self::Float)
     }
 

@@ -33,7 +33,8 @@ pub(crate) fn parse(raw: &str, placeholders: bool) -> Vec<Part> {
         let special = match c {
             '\\' => {
                 let next = rest.clone().next();
-                let escapes = next.is_some_and(|n| matches!(n, '*' | '?' | '\\') || (placeholders && n == '%'));
+                let escapes =
+                    next.is_some_and(|n| matches!(n, '*' | '?' | '\\') || (placeholders && n == '%'));
                 match next {
                     Some(next) if escapes => {
                         rest.next();
@@ -140,13 +141,13 @@ pub(crate) enum Shape {
 #[derive(Clone, Debug)]
 pub(crate) struct Needle {
     text: String,
-    finder: memchr::memmem::Finder<'static>,
+    finder: Box<memchr::memmem::Finder<'static>>,
 }
 
 impl Needle {
     fn new(text: &str) -> Self {
         let finder = memchr::memmem::Finder::new(text.as_bytes()).into_owned();
-        Self { text: text.to_owned(), finder }
+        Self { text: text.to_owned(), finder: Box::new(finder) }
     }
 
     pub(crate) fn as_str(&self) -> &str {

@@ -85,11 +85,14 @@ impl Pipelines {
         };
         let mut steps = Vec::new();
         let mut placeholders = Placeholders::default();
-        let vars: Vec<(String, Vec<String>)> = root.get("vars").and_then(Node::map).map_or_else(Vec::new, |vars| {
-            vars.iter().map(|(key, value)| (key.text.clone(), texts(value))).collect()
-        });
+        let vars: Vec<(String, Vec<String>)> =
+            root.get("vars").and_then(Node::map).map_or_else(Vec::new, |vars| {
+                vars.iter().map(|(key, value)| (key.text.clone(), texts(value))).collect()
+            });
         for unsupported in ["postprocessing", "finalizers"] {
-            if let Some(node) = root.get(unsupported).filter(|node| node.items().iter().any(|n| n.map().is_some())) {
+            if let Some(node) =
+                root.get(unsupported).filter(|node| node.items().iter().any(|n| n.map().is_some()))
+            {
                 let hint = "leave it out: rules are matched here, not written in another language";
                 return Err(node.fault(format!("`{unsupported}` has no meaning here"), hint));
             }
@@ -145,10 +148,17 @@ impl Pipelines {
 
     /// The site's name for a field of a correlation; where there are several, the first.
     pub(crate) fn field(&self, name: &Arc<str>) -> Arc<str> {
-        self.items.iter().filter(|(_, step)| step.conditions.always()).fold(name.clone(), |name, (_, step)| {
-            let names = step.transform.names(&name);
-            names.and_then(|mut names| if names.is_empty() { None } else { Some(Arc::from(names.remove(0))) }).unwrap_or(name)
-        })
+        self.items.iter().filter(|(_, step)| step.conditions.always()).fold(
+            name.clone(),
+            |name, (_, step)| {
+                let names = step.transform.names(&name);
+                names
+                    .and_then(
+                        |mut names| if names.is_empty() { None } else { Some(Arc::from(names.remove(0))) },
+                    )
+                    .unwrap_or(name)
+            },
+        )
     }
 }
 
@@ -164,7 +174,9 @@ impl Step {
         };
         match raw {
             Raw::All(parts) => all(parts).map(|kept| Some(Raw::All(kept))),
-            Raw::Any(parts) => all(parts).map(|kept| if kept.is_empty() { None } else { Some(Raw::Any(kept)) }),
+            Raw::Any(parts) => {
+                all(parts).map(|kept| if kept.is_empty() { None } else { Some(Raw::Any(kept)) })
+            }
             Raw::Item(item) if self.conditions.item(&item) => self.item(item),
             other => Ok(Some(other)),
         }
@@ -176,7 +188,9 @@ impl Step {
             Transform::ItemFailure(message) => {
                 return Err(Fault::new(item.place, format!("a pipeline refuses this: {message}"), ""));
             }
-            Transform::Replace(regex, with) => each_text(&mut item, |text| vec![regex.replace_all(text, with).into_owned()]),
+            Transform::Replace(regex, with) => {
+                each_text(&mut item, |text| vec![regex.replace_all(text, with).into_owned()])
+            }
             Transform::MapText(map) => each_text(&mut item, |text| {
                 let found = map.iter().find(|(from, _)| from == text);
                 found.map_or_else(|| vec![text.to_owned()], |(_, to)| to.clone())
@@ -190,8 +204,10 @@ impl Step {
         Ok(Some(match names {
             None => Raw::Item(item),
             Some(names) => {
-                let mut items: Vec<Raw> =
-                    names.into_iter().map(|name| Raw::Item(Item { field: Some(name), ..item.clone() })).collect();
+                let mut items: Vec<Raw> = names
+                    .into_iter()
+                    .map(|name| Raw::Item(Item { field: Some(name), ..item.clone() }))
+                    .collect();
                 if items.len() == 1 { items.remove(0) } else { Raw::Any(items) }
             }
         }))
@@ -250,7 +266,8 @@ fn texts(node: &Node) -> Vec<String> {
 
 fn mapping(node: &Node) -> Result<Vec<(String, Vec<String>)>, Fault> {
     let map = node.get("mapping").and_then(Node::map);
-    let map = map.ok_or_else(|| node.fault("the transformation has no `mapping`", "write `mapping: {from: to}`"))?;
+    let map =
+        map.ok_or_else(|| node.fault("the transformation has no `mapping`", "write `mapping: {from: to}`"))?;
     Ok(map.iter().map(|(key, value)| (key.text.clone(), texts(value))).collect())
 }
 
@@ -273,13 +290,16 @@ fn transform<'v>(
             "lower" => Case::Lower,
             "upper" => Case::Upper,
             "snake_case" => Case::Snake,
-            other => return Err(node.fault(format!("`{other}` is not known"), "write lower, upper or snake_case")),
+            other => {
+                return Err(node.fault(format!("`{other}` is not known"), "write lower, upper or snake_case"));
+            }
         }),
         "drop_detection_item" => Transform::Drop,
         "add_condition" => {
             let conditions = node.get("conditions").filter(|node| node.map().is_some());
             let hint = "write `conditions: {field: value}`";
-            let conditions = conditions.ok_or_else(|| node.fault("`add_condition` has no `conditions`", hint))?;
+            let conditions =
+                conditions.ok_or_else(|| node.fault("`add_condition` has no `conditions`", hint))?;
             let negated = node.get("negated").and_then(Node::scalar) == Some(Scalar::Bool(true));
             Transform::Add { raw: raw::selection(conditions)?, negated }
         }
@@ -287,7 +307,8 @@ fn transform<'v>(
         "replace_string" => {
             let text = need(node, "regex")?;
             let built = regex::RegexBuilder::new(text).size_limit(crate::limits::REGEX_BYTES).build();
-            let regex = built.map_err(|_| node.fault(format!("`{text}` is not a regular expression"), "see `re`"))?;
+            let regex =
+                built.map_err(|_| node.fault(format!("`{text}` is not a regular expression"), "see `re`"))?;
             // Python writes \1 where this engine writes ${1}.
             let python = regex::Regex::new(r"\\(\d+)").expect("invariant: a constant pattern");
             Transform::Replace(regex, python.replace_all(need(node, "replacement")?, "$${$1}").into_owned())
@@ -296,7 +317,9 @@ fn transform<'v>(
         kind @ ("value_placeholders" | "wildcard_placeholders") => {
             let include = node.get("include").map(texts);
             let exclude = node.get("exclude").map(texts).unwrap_or_default();
-            let chosen = |name: &String| include.as_ref().is_none_or(|list| list.contains(name)) && !exclude.contains(name);
+            let chosen = |name: &String| {
+                include.as_ref().is_none_or(|list| list.contains(name)) && !exclude.contains(name)
+            };
             if kind == "value_placeholders" {
                 placeholders.lists.extend(vars.filter(|(name, _)| chosen(name)).cloned());
             } else {
@@ -310,7 +333,9 @@ fn transform<'v>(
         "set_state" | "set_custom_attribute" => Transform::Nothing,
         other => {
             let place = node.get("type").unwrap_or(node);
-            return Err(place.fault(format!("`{other}` is not a transformation"), format!("types are {TYPES}")));
+            return Err(
+                place.fault(format!("`{other}` is not a transformation"), format!("types are {TYPES}"))
+            );
         }
     })
 }

@@ -56,7 +56,8 @@ impl Report {
     pub fn text(&self) -> String {
         let mut text = String::new();
         for test in &self.tests {
-            let told = test.failure.as_ref().map_or_else(|| "ok".to_owned(), |failure| format!("FAILED: {failure}"));
+            let told =
+                test.failure.as_ref().map_or_else(|| "ok".to_owned(), |failure| format!("FAILED: {failure}"));
             let _ = writeln!(text, "{}:{}: {}: {told}", test.file, test.line, test.name);
         }
         for rule in &self.untested {
@@ -66,7 +67,12 @@ impl Report {
             let _ = writeln!(text, "{error}");
         }
         let failed = self.tests.iter().filter(|test| test.failure.is_some()).count();
-        let _ = writeln!(text, "{} tests, {failed} failed, {} rules did not load", self.tests.len(), self.errors.len());
+        let _ = writeln!(
+            text,
+            "{} tests, {failed} failed, {} rules did not load",
+            self.tests.len(),
+            self.errors.len()
+        );
         text
     }
 }
@@ -76,7 +82,8 @@ impl Report {
 pub fn run<N: AsRef<str>, T: AsRef<str>>(files: &[(N, T)]) -> Report {
     let (set, errors) = RuleSet::load(files);
     let set = Arc::new(set);
-    let mut report = Report { errors: errors.iter().map(RuleError::to_string).collect(), ..Report::default() };
+    let mut report =
+        Report { errors: errors.iter().map(RuleError::to_string).collect(), ..Report::default() };
     for rule in set.rules() {
         if rule.tests.is_empty() && !set.is_referred_to(&rule.id) {
             report.untested.push(rule.id.clone());
@@ -185,7 +192,13 @@ fn differs(got: &[Got], expected: &[Expected]) -> Option<String> {
         got.iter().map(|got| format!("{} at {}{}", got.key, show(got.at), word(got.cleared))).collect();
     let wanted: Vec<String> = expected
         .iter()
-        .map(|one| format!("a match{}{}", one.at.map(|at| format!(" at {}", show(at))).unwrap_or_default(), word(one.cleared)))
+        .map(|one| {
+            format!(
+                "a match{}{}",
+                one.at.map(|at| format!(" at {}", show(at))).unwrap_or_default(),
+                word(one.cleared)
+            )
+        })
         .collect();
     let list = |items: &[String]| if items.is_empty() { "nothing".to_owned() } else { items.join(", ") };
     Some(format!("expected {}, got {}", list(&wanted), list(&got)))

@@ -86,7 +86,10 @@ pub fn run<N: AsRef<str>, T: AsRef<str>>(
         let mut out: Vec<FindingDraft> = Vec::new();
         let mut taken = Duration::ZERO;
         for line in &lines {
-            let now = Now { wall: line.time, mono: Monotonic::from_micros(line.time.micros().max(0).cast_unsigned()) };
+            let now = Now {
+                wall: line.time,
+                mono: Monotonic::from_micros(line.time.micros().max(0).cast_unsigned()),
+            };
             let start = elapsed();
             engine.handle_json_routed(line.bytes, line.time, now, &mut out);
             taken += elapsed().saturating_sub(start);
@@ -139,11 +142,15 @@ impl<'a> Line<'a> {
 
 fn time_of(value: &serde_json::Value) -> Option<Timestamp> {
     if let Some(seconds) = value.as_f64() {
-        #[expect(clippy::cast_possible_truncation, reason = "a float cast saturates; an absurd time stays absurd")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a float cast saturates; an absurd time stays absurd"
+        )]
         return Some(Timestamp::from_micros((seconds * 1e6) as i64));
     }
     let text = value.as_str()?;
-    Timestamp::parse_rfc3339(text).or_else(|| Timestamp::parse_rfc3339(&format!("{}Z", text.replacen(' ', "T", 1))))
+    Timestamp::parse_rfc3339(text)
+        .or_else(|| Timestamp::parse_rfc3339(&format!("{}Z", text.replacen(' ', "T", 1))))
 }
 
 impl Report {

@@ -15,10 +15,10 @@ use crate::error::{Fault, Place, RuleError};
 use crate::limits::RULES;
 use crate::matcher::Program;
 use crate::pipeline::{self, Pipelines};
-use crate::rule::{Body, Rule};
 use crate::rule::filter::{self, Filter};
 use crate::rule::parse::{self, Origin};
 use crate::rule::raw::RawDetection;
+use crate::rule::{Body, Rule};
 use crate::yaml::{self, Document};
 pub(crate) use links::Links;
 
@@ -149,7 +149,11 @@ impl RuleSet {
 fn admit(rule: Rule, count: usize, names: &mut HashMap<Arc<str>, Arc<str>>) -> Result<Rule, Fault> {
     let place = Place { line: rule.line, column: 1 };
     if count >= RULES {
-        return Err(Fault::new(place, format!("more than {RULES} rules"), "remove rules that are not needed"));
+        return Err(Fault::new(
+            place,
+            format!("more than {RULES} rules"),
+            "remove rules that are not needed",
+        ));
     }
     for name in std::iter::once(&rule.id).chain(rule.name.as_ref()) {
         if let Some(file) = names.get(name) {
@@ -177,13 +181,15 @@ fn rule(
         return parse::correlation_rule(document, section, origin, pipelines);
     }
     let Some(node) = root.get("detection") else {
-        return Err(root.fault("the rule has no `detection`", "add `detection:` with selections and a `condition`"));
+        return Err(
+            root.fault("the rule has no `detection`", "add `detection:` with selections and a `condition`")
+        );
     };
     let raw = RawDetection::read(node, &[])?;
     parse::detection_rule(document, raw, origin, pipelines, filters)
 }
 
 #[cfg(test)]
-mod tests;
-#[cfg(test)]
 mod sigma;
+#[cfg(test)]
+mod tests;

@@ -138,12 +138,13 @@ mod tests {
             assert_eq!(of_text(number, TimePart::Year), Some(2025), "{number}");
         }
         assert_eq!(of_number(Number::Int(-1), TimePart::Year), Some(1969));
-        assert_eq!(of_number(Number::Int(i64::MIN), TimePart::Day).is_some(), true);
+        assert!(of_number(Number::Int(i64::MIN), TimePart::Day).is_some());
     }
 
     #[test]
     fn not_a_date() {
-        for text in ["", "x", "2026-13-01", "2026-11-24T25:00", "11/24/2026", "2026-11-2", "２０２６-11-24"] {
+        for text in ["", "x", "2026-13-01", "2026-11-24T25:00", "11/24/2026", "2026-11-2", "２０２６-11-24"]
+        {
             assert_eq!(of_text(text, TimePart::Day), None, "{text}");
         }
     }

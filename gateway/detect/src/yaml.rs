@@ -255,7 +255,11 @@ impl Builder {
         self.nodes = self.nodes.saturating_add(by);
         if self.nodes > YAML_NODES {
             let hint = "split the rule, or write it without aliases";
-            return Err(Fault::new(place, format!("more than {YAML_NODES} YAML nodes in one document"), hint));
+            return Err(Fault::new(
+                place,
+                format!("more than {YAML_NODES} YAML nodes in one document"),
+                hint,
+            ));
         }
         Ok(())
     }
@@ -291,11 +295,19 @@ impl Builder {
                 Some(waiting) => entries.push((waiting, node)),
                 None => {
                     let Kind::Scalar { text, .. } = node.kind else {
-                        return Err(Fault::new(node.place, "a key that is not text", "use a plain word as key"));
+                        return Err(Fault::new(
+                            node.place,
+                            "a key that is not text",
+                            "use a plain word as key",
+                        ));
                     };
                     if !keys.insert(text.clone()) {
                         let hint = "keep one of them; put several values in a list";
-                        return Err(Fault::new(node.place, format!("the key `{text}` stands here twice"), hint));
+                        return Err(Fault::new(
+                            node.place,
+                            format!("the key `{text}` stands here twice"),
+                            hint,
+                        ));
                     }
                     *key = Some(Key { place: node.place, text });
                 }

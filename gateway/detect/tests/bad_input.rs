@@ -68,7 +68,8 @@ fn mutated_conditions_and_expressions_never_panic() {
     for _ in 0..4_000 {
         let condition = texts(&mutated(b"a and not (1 of filter_* or all of them) or 2 of a*", &mut dice));
         sitewarden_detect::fuzz_condition(&condition);
-        let expression = texts(&mutated(b"value * 1.8 + 32 > size(a) && !(a in ['x', \"y\"]) || has(b.c)", &mut dice));
+        let expression =
+            texts(&mutated(b"value * 1.8 + 32 > size(a) && !(a in ['x', \"y\"]) || has(b.c)", &mut dice));
         sitewarden_detect::fuzz_expression(&expression);
     }
 }

@@ -34,8 +34,25 @@ fn every_key_of_x_edge_is_in_the_document_and_in_the_schema() {
     let text = read("X-EDGE.md");
     let keys = schema["properties"].as_object().expect("properties");
     for key in [
-        "key", "scope", "for", "clear", "clear-for", "max-gap", "on-gap", "rate", "delta", "stuck", "first-seen", "trigger",
-        "groups", "start-grace", "collapse-by", "suppress", "schedule", "severity", "expr",
+        "key",
+        "scope",
+        "for",
+        "clear",
+        "clear-for",
+        "max-gap",
+        "on-gap",
+        "rate",
+        "delta",
+        "stuck",
+        "first-seen",
+        "trigger",
+        "groups",
+        "start-grace",
+        "collapse-by",
+        "suppress",
+        "schedule",
+        "severity",
+        "expr",
     ] {
         assert!(keys.contains_key(key), "{key} is missing in the schema");
         assert!(text.contains(&format!("`{key}")), "{key} is missing in the document");

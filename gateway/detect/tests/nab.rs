@@ -22,7 +22,9 @@ x-edge: {for: 10m}
 fn machine_temperature_below_40_for_10_minutes_fires_three_times() {
     let Some(folder) = std::env::var_os("SITEWARDEN_TESTDATA") else {
         assert!(std::env::var_os("CI").is_none(), "SITEWARDEN_TESTDATA is not set");
-        println!("skipped: machine_temperature_below_40_for_10_minutes_fires_three_times (no SITEWARDEN_TESTDATA)");
+        println!(
+            "skipped: machine_temperature_below_40_for_10_minutes_fires_three_times (no SITEWARDEN_TESTDATA)"
+        );
         return;
     };
     let path = std::path::Path::new(&folder).join("nab/machine_temperature_system_failure.csv.xz");
@@ -44,7 +46,8 @@ fn machine_temperature_below_40_for_10_minutes_fires_three_times() {
         readings += 1;
     }
 
-    let fired: Vec<String> = out.iter().filter(|draft| !draft.cleared).map(|draft| draft.time.to_string()).collect();
+    let fired: Vec<String> =
+        out.iter().filter(|draft| !draft.cleared).map(|draft| draft.time.to_string()).collect();
     assert_eq!(readings, 22_695);
     assert_eq!(fired, ["2013-12-16T15:50:00Z", "2014-02-08T04:25:00Z", "2014-02-08T05:20:00Z"]);
 }

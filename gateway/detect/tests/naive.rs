@@ -5,6 +5,8 @@
 //! text, null, lists, nested names, non-ASCII). `make test` runs a few thousand pairs; the deep tier all 100,000:
 //! `cargo test -p sitewarden-detect --test naive -- --ignored`.
 
+#![expect(clippy::unwrap_used, reason = "a generator of tests: what it unwraps it has made itself")]
+
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -30,8 +32,29 @@ impl Dice {
 
 const FIELDS: [&str; 6] = ["CommandLine", "Image", "EventID", "user.name", "value", "Ip"];
 const WORDS: [&str; 24] = [
-    "powershell.exe", "cmd.exe", r"C:\Windows\System32\cmd.exe", r"\cmd.exe", "-enc", " /c ", "whoami", "WHOAMI", "4624",
-    "4625", "12.5", "-3", "10.1.2.3", "192.168.0.9", "fe80::1", "", "Straße", "İx", "ΑΣ", "a*b", "a?b", r"tail\", "true",
+    "powershell.exe",
+    "cmd.exe",
+    r"C:\Windows\System32\cmd.exe",
+    r"\cmd.exe",
+    "-enc",
+    " /c ",
+    "whoami",
+    "WHOAMI",
+    "4624",
+    "4625",
+    "12.5",
+    "-3",
+    "10.1.2.3",
+    "192.168.0.9",
+    "fe80::1",
+    "",
+    "Straße",
+    "İx",
+    "ΑΣ",
+    "a*b",
+    "a?b",
+    r"tail\",
+    "true",
     "“quoted”\n\"x\"",
 ];
 
@@ -42,7 +65,9 @@ fn event_value(dice: &mut Dice, depth: usize) -> Value {
         2 => json!(dice.roll(2) == 0),
         3 => Value::Null,
         4..=6 => json!(*dice.pick(&WORDS)),
-        7 | 8 => json!(format!("{}{}{}", dice.pick(&WORDS), dice.pick(&[" ", "\\", "", "x"]), dice.pick(&WORDS))),
+        7 | 8 => {
+            json!(format!("{}{}{}", dice.pick(&WORDS), dice.pick(&[" ", "\\", "", "x"]), dice.pick(&WORDS)))
+        }
         9 => Value::Array((0..dice.roll(4)).map(|_| event_value(dice, 1)).collect()),
         _ => json!({ "name": event_value(dice, 1), "other": event_value(dice, 1) }),
     }
@@ -84,7 +109,9 @@ fn item(dice: &mut Dice) -> (String, Value) {
         4 => (format!("{field}|contains|all"), values(dice)),
         5 => (field.to_owned(), values(dice)),
         6 => (field.to_owned(), json!(*dice.pick(&[4624, 4625, 12, -3]))),
-        7 => (format!("{field}|{}", dice.pick(&["lt", "lte", "gt", "gte"])), json!(*dice.pick(&[0, 12, 4624]))),
+        7 => {
+            (format!("{field}|{}", dice.pick(&["lt", "lte", "gt", "gte"])), json!(*dice.pick(&[0, 12, 4624])))
+        }
         8 => (field.to_owned(), Value::Null),
         9 => (format!("{field}|exists"), json!(dice.roll(2) == 0)),
         10 => (format!("{field}|cased"), json!(rule_text(dice))),
@@ -109,7 +136,8 @@ fn selection(dice: &mut Dice) -> Value {
 /// A rule: its selections and its condition as text.
 fn rule(dice: &mut Dice) -> (Map<String, Value>, String) {
     let names = ["selection_a", "selection_b", "filter_x"];
-    let selections: Map<String, Value> = names.iter().map(|name| ((*name).to_owned(), selection(dice))).collect();
+    let selections: Map<String, Value> =
+        names.iter().map(|name| ((*name).to_owned(), selection(dice))).collect();
     let condition = *dice.pick(&[
         "selection_a",
         "selection_a and not filter_x",
@@ -161,9 +189,9 @@ fn text_of(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Bool(flag) => Some(flag.to_string()),
-        Value::Number(number) => {
-            Some(number.as_i64().map_or_else(|| number.as_f64().unwrap().to_string(), |whole| whole.to_string()))
-        }
+        Value::Number(number) => Some(
+            number.as_i64().map_or_else(|| number.as_f64().unwrap().to_string(), |whole| whole.to_string()),
+        ),
         _ => None,
     }
 }
@@ -171,7 +199,9 @@ fn text_of(value: &Value) -> Option<String> {
 fn number_of(value: &Value) -> Option<f64> {
     match value {
         Value::Number(number) => number.as_f64(),
-        Value::String(text) if text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b)) => text.parse().ok(),
+        Value::String(text) if text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b)) => {
+            text.parse().ok()
+        }
         _ => None,
     }
 }
@@ -244,7 +274,8 @@ fn in_range(range: &str, address: &str) -> bool {
         }
     };
     let (Some(net), Some(address)) = (octets(net), octets(address)) else { return false };
-    net.len() == address.len() && (0..bits).all(|bit| (net[bit / 8] ^ address[bit / 8]) >> (7 - bit % 8) & 1 == 0)
+    net.len() == address.len()
+        && (0..bits).all(|bit| (net[bit / 8] ^ address[bit / 8]) >> (7 - bit % 8) & 1 == 0)
 }
 
 fn one(event: &Map<String, Value>, field: &str, modifiers: &[&str], wanted: &Value) -> bool {
@@ -278,7 +309,10 @@ fn one(event: &Map<String, Value>, field: &str, modifiers: &[&str], wanted: &Val
         if has("fieldref") {
             let lower = |text: &str| text.chars().flat_map(char::to_lowercase).collect::<String>();
             let others = lookup(event, wanted).unwrap_or_default();
-            return others.iter().filter_map(|other| text_of(other)).any(|other| lower(&other) == lower(&text));
+            return others
+                .iter()
+                .filter_map(|other| text_of(other))
+                .any(|other| lower(&other) == lower(&text));
         }
         let mut pattern = units(wanted);
         if has("contains") || has("endswith") {
@@ -372,7 +406,8 @@ fn agree(seed: u64, sets: usize) -> usize {
             let source = LogSource { product: Some("p".into()), ..LogSource::default() };
             engine.handle_json(&source, text.as_bytes(), Timestamp::default(), Now::default(), &mut out);
             let mut typed = Vec::new();
-            let fields = parsed.iter().map(|(key, value)| (Arc::from(key.as_str()), typed_value(value))).collect();
+            let fields =
+                parsed.iter().map(|(key, value)| (Arc::from(key.as_str()), typed_value(value))).collect();
             let typed_event = sitewarden_core::Event {
                 source,
                 asset: None,
@@ -384,7 +419,8 @@ fn agree(seed: u64, sets: usize) -> usize {
             for (index, (selections, condition)) in rules.iter().enumerate() {
                 let id = index.to_string();
                 let wanted = expected(&parsed, selections, condition);
-                let told = json!({"selections": selections, "condition": condition, "event": text, "seed": seed});
+                let told =
+                    json!({"selections": selections, "condition": condition, "event": text, "seed": seed});
                 assert_eq!(out.iter().any(|draft| *draft.rule_id == *id), wanted, "JSON: {told}");
                 assert_eq!(typed.iter().any(|draft| *draft.rule_id == *id), wanted, "typed: {told}");
                 pairs += 1;
@@ -399,7 +435,9 @@ fn typed_value(value: &Value) -> sitewarden_core::Value {
     match value {
         Value::Null => Typed::Null,
         Value::Bool(flag) => Typed::Bool(*flag),
-        Value::Number(number) => number.as_i64().map_or_else(|| Typed::Float(number.as_f64().unwrap()), Typed::Int),
+        Value::Number(number) => {
+            number.as_i64().map_or_else(|| Typed::Float(number.as_f64().unwrap()), Typed::Int)
+        }
         Value::String(text) => Typed::from(text.as_str()),
         Value::Array(items) => Typed::List(items.iter().map(typed_value).collect()),
         Value::Object(map) => {

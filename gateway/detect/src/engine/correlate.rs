@@ -172,12 +172,15 @@ impl Engine {
                         collapsed.insert((index, group), ());
                     }
                 }
-                (Body::Correlation(correlation), _) => self.time_window(index, rule, correlation, &key, now, out),
+                (Body::Correlation(correlation), _) => {
+                    self.time_window(index, rule, correlation, &key, now, out)
+                }
                 _ => {}
             }
         }
         for (index, group) in collapsed.into_keys() {
-            let (Some(rule), Some(State::Silence(table))) = (set.rules().get(index), self.states.get(index)) else {
+            let (Some(rule), Some(State::Silence(table))) = (set.rules().get(index), self.states.get(index))
+            else {
                 continue;
             };
             if !self.is_silent(index) {
@@ -203,7 +206,14 @@ impl Engine {
         })
     }
 
-    fn time_keyed(&mut self, index: usize, rule: &Rule, key: &Arc<str>, now: Now, out: &mut Vec<FindingDraft>) {
+    fn time_keyed(
+        &mut self,
+        index: usize,
+        rule: &Rule,
+        key: &Arc<str>,
+        now: Now,
+        out: &mut Vec<FindingDraft>,
+    ) {
         let (Body::Detection(detection), Some(edge)) = (&rule.body, &rule.edge) else { return };
         let last = match self.states.get(index) {
             Some(State::Keyed(table)) => table.get(key).and_then(|keyed| keyed.hold.events.last().cloned()),
@@ -314,8 +324,11 @@ impl Engine {
             let (Body::Correlation(correlation), Some(edge)) = (&rule.body, &rule.edge) else { continue };
             let Some(asked) = asked(correlation).filter(|_| edge.inventory && edge.timer) else { continue };
             let fields = correlation.group_by.first().map(Vec::as_slice).unwrap_or_default();
-            let known: BTreeMap<Arc<str>, usize> =
-                assets.iter().enumerate().filter_map(|(at, asset)| Some((asset_key(asset, fields)?, at))).collect();
+            let known: BTreeMap<Arc<str>, usize> = assets
+                .iter()
+                .enumerate()
+                .filter_map(|(at, asset)| Some((asset_key(asset, fields)?, at)))
+                .collect();
             let grace_ends = after(self.started.unwrap_or(self.mono), edge.start_grace);
             let mono = self.mono;
             let Some(State::Silence(table)) = self.states.get_mut(index) else { continue };

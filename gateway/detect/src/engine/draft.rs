@@ -67,9 +67,15 @@ pub(crate) fn held(
             format!("{}{subject}: for {span} (asked: {}), now {}.", rule.title, show(edge.hold), told(&atoms))
         }
         Outcome::Clear => format!("{}{subject} has ended: {}.", rule.title, ended(edge, &atoms)),
-        Outcome::RaiseGap => format!("{}{subject}: nothing was received for longer than {}.", rule.title, gap(edge)),
+        Outcome::RaiseGap => {
+            format!("{}{subject}: nothing was received for longer than {}.", rule.title, gap(edge))
+        }
         Outcome::ClearGap => {
-            format!("{}{subject} is no longer known: nothing was received for longer than {}.", rule.title, gap(edge))
+            format!(
+                "{}{subject} is no longer known: nothing was received for longer than {}.",
+                rule.title,
+                gap(edge)
+            )
         }
     };
     let mut events: Vec<_> = state.events.iter().map(|event| event.as_ref().clone()).collect();
@@ -127,8 +133,12 @@ pub(crate) fn correlated(
             format!("{}{}", names.join(", "), if *ordered { " in this order" } else { "" })
         }
     };
-    let reason =
-        format!("{}{}: {what} within {span} (asked: {}).", rule.title, subject(key), correlation.condition.words());
+    let reason = format!(
+        "{}{}: {what} within {span} (asked: {}).",
+        rule.title,
+        subject(key),
+        correlation.condition.words()
+    );
     FindingDraft {
         dedup_key: dedup(rule, key),
         asset: window.asset.clone(),
@@ -144,12 +154,19 @@ pub(crate) fn correlated(
 }
 
 /// A group from which too little came.
-pub(crate) fn silent(rule: &Rule, key: &Arc<str>, silence: &Silence, asked: Asked, wall: Timestamp) -> FindingDraft {
+pub(crate) fn silent(
+    rule: &Rule,
+    key: &Arc<str>,
+    silence: &Silence,
+    asked: Asked,
+    wall: Timestamp,
+) -> FindingDraft {
     let since = match silence.last {
         Some(last) => format!("last heard at {last}"),
         None => "never heard".to_owned(),
     };
-    let missing = if asked.count == 1 { "nothing".to_owned() } else { format!("fewer than {} events", asked.count) };
+    let missing =
+        if asked.count == 1 { "nothing".to_owned() } else { format!("fewer than {} events", asked.count) };
     let reason = format!("{}{}: {missing} for {}, {since}.", rule.title, subject(key), show(asked.span));
     FindingDraft {
         dedup_key: dedup(rule, key),
@@ -165,7 +182,12 @@ pub(crate) fn silent(rule: &Rule, key: &Arc<str>, silence: &Silence, asked: Aske
 }
 
 /// Groups that fell silent together.
-pub(crate) fn collapsed(rule: &Rule, group: &Arc<str>, table: &Table<Silence>, wall: Timestamp) -> FindingDraft {
+pub(crate) fn collapsed(
+    rule: &Rule,
+    group: &Arc<str>,
+    table: &Table<Silence>,
+    wall: Timestamp,
+) -> FindingDraft {
     let members = correlate::members(table, group);
     let mut names: Vec<String> =
         members.iter().take(COLLAPSED_NAMES).map(|key| key.replace(SEPARATOR, ", ")).collect();
@@ -182,7 +204,12 @@ pub(crate) fn collapsed(rule: &Rule, group: &Arc<str>, table: &Table<Silence>, w
 }
 
 /// The end of a silence.
-pub(crate) fn heard_again(rule: &Rule, key: &Arc<str>, asset: Option<AssetRef>, time: Timestamp) -> FindingDraft {
+pub(crate) fn heard_again(
+    rule: &Rule,
+    key: &Arc<str>,
+    asset: Option<AssetRef>,
+    time: Timestamp,
+) -> FindingDraft {
     let reason = format!("{}{} has ended: it is heard again.", rule.title, subject(key));
     FindingDraft {
         dedup_key: dedup(rule, key),
@@ -231,7 +258,8 @@ fn gap(edge: &Edge) -> String {
 }
 
 fn ended(edge: &Edge, atoms: &[EvidenceAtom]) -> String {
-    let lasting = if edge.clear_for.is_zero() { String::new() } else { format!(" for {}", show(edge.clear_for)) };
+    let lasting =
+        if edge.clear_for.is_zero() { String::new() } else { format!(" for {}", show(edge.clear_for)) };
     if edge.clear.is_some() && !atoms.is_empty() {
         format!("{}{lasting}", told(atoms))
     } else {

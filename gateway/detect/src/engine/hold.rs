@@ -86,7 +86,11 @@ impl Hold {
             _ => {}
         }
         self.last = Some(step.time);
-        outcomes[1] = if self.raised { self.raised_step(edge, step, delta) } else { self.quiet_step(edge, step, delta) };
+        outcomes[1] = if self.raised {
+            self.raised_step(edge, step, delta)
+        } else {
+            self.quiet_step(edge, step, delta)
+        };
         Some(outcomes)
     }
 

@@ -73,7 +73,14 @@ impl Engine {
         }
     }
 
-    fn first_seen(&mut self, index: usize, rule: &Rule, view: &View<'_>, now: Now, out: &mut Vec<FindingDraft>) {
+    fn first_seen(
+        &mut self,
+        index: usize,
+        rule: &Rule,
+        view: &View<'_>,
+        now: Now,
+        out: &mut Vec<FindingDraft>,
+    ) {
         let (Body::Detection(detection), Some(edge)) = (&rule.body, &rule.edge) else { return };
         let Some(first) = &edge.first_seen else { return };
         if edge.schedule.as_ref().is_some_and(|schedule| !schedule.covers(view.time))
@@ -81,7 +88,8 @@ impl Engine {
         {
             return;
         }
-        let (Some(key), Some(value)) = (view.key(&first.key), view.key(std::slice::from_ref(&first.value))) else {
+        let (Some(key), Some(value)) = (view.key(&first.key), view.key(std::slice::from_ref(&first.value)))
+        else {
             return;
         };
         let suppressed = self.suppressed(index, |by| view.key(by));
@@ -106,7 +114,9 @@ impl Engine {
     /// Whether a finding of the rule's parent keeps a match back; `key` makes the parent's key of field names.
     pub(super) fn suppressed(&self, index: usize, key: impl Fn(&[Arc<str>]) -> Option<Arc<str>>) -> bool {
         let rule = self.set.rules().get(index);
-        let Some(suppress) = rule.and_then(|rule| rule.edge.as_ref()?.suppress.as_ref()) else { return false };
+        let Some(suppress) = rule.and_then(|rule| rule.edge.as_ref()?.suppress.as_ref()) else {
+            return false;
+        };
         let parent = self.set.links().parents.get(index).copied().flatten();
         let Some(key) = key(&suppress.by) else { return false };
         match parent.and_then(|parent| self.states.get(parent)) {

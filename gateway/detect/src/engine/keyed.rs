@@ -51,7 +51,12 @@ pub(crate) struct Context<'a> {
 }
 
 /// Takes an event in the scope of the rule; whether a finding was raised.
-pub(crate) fn event(context: &mut Context<'_>, table: &mut Table<Keyed>, view: &View<'_>, verdict: Verdict) -> bool {
+pub(crate) fn event(
+    context: &mut Context<'_>,
+    table: &mut Table<Keyed>,
+    view: &View<'_>,
+    verdict: Verdict,
+) -> bool {
     let edge = context.edge;
     let Some(key) = view.key(&edge.key) else { return false };
     let remembers = edge.on_gap == OnGap::Fire || edge.measures();
@@ -73,8 +78,7 @@ pub(crate) fn event(context: &mut Context<'_>, table: &mut Table<Keyed>, view: &
 
 /// Whether the whole condition holds, the dearest part last.
 fn active(edge: &Edge, keyed: &mut Keyed, view: &View<'_>, verdict: Verdict) -> bool {
-    let measured = !edge.measures()
-        || keyed.measure.get_or_insert_default().holds(edge, view);
+    let measured = !edge.measures() || keyed.measure.get_or_insert_default().holds(edge, view);
     verdict.condition
         && measured
         && edge.schedule.as_ref().is_none_or(|schedule| schedule.covers(view.time))
@@ -147,7 +151,12 @@ fn severity(context: &Context<'_>, fields: Fields<'_>) -> Severity {
 }
 
 /// Time alone passed for a key; whether a finding was raised.
-pub(crate) fn pass(context: &mut Context<'_>, table: &mut Table<Keyed>, key: &Arc<str>, suppressed: bool) -> bool {
+pub(crate) fn pass(
+    context: &mut Context<'_>,
+    table: &mut Table<Keyed>,
+    key: &Arc<str>,
+    suppressed: bool,
+) -> bool {
     let Some(keyed) = table.get_mut(key) else { return false };
     let before = keyed.hold.clone_for_draft();
     let mut raised = false;
@@ -165,7 +174,8 @@ pub(crate) fn pass(context: &mut Context<'_>, table: &mut Table<Keyed>, key: &Ar
             let time = state.last.unwrap_or_default().after(std::time::Duration::from_micros(passed));
             let view = View::new(&fields, time, state.asset.clone());
             let severity = raised.then(|| severity(context, view.fields()));
-            let mut draft = draft::held(context.rule, context.detection, context.edge, key, outcome, state, &view);
+            let mut draft =
+                draft::held(context.rule, context.detection, context.edge, key, outcome, state, &view);
             if let Some(severity) = severity {
                 draft.severity = severity;
                 keyed.hold.severity = Some(severity);

@@ -59,11 +59,7 @@ impl Measure {
     }
 }
 
-fn changed(
-    memory: &mut Option<(Timestamp, Number)>,
-    change: &Change,
-    view: &View<'_>,
-) -> bool {
+fn changed(memory: &mut Option<(Timestamp, Number)>, change: &Change, view: &View<'_>) -> bool {
     let time = view.time;
     let Some(value) = view.number(&change.field) else { return false };
     let before = memory.replace((time, value));

@@ -177,7 +177,13 @@ impl Engine {
     }
 
     /// Judges a JSON object that says itself where it belongs: its fields `product`, `category` and `service`.
-    pub fn handle_json_routed(&mut self, bytes: &[u8], time: Timestamp, now: Now, out: &mut Vec<FindingDraft>) {
+    pub fn handle_json_routed(
+        &mut self,
+        bytes: &[u8],
+        time: Timestamp,
+        now: Now,
+        out: &mut Vec<FindingDraft>,
+    ) {
         self.json(None, bytes, time, now, out);
     }
 
@@ -235,7 +241,7 @@ impl Engine {
     /// Takes over another set. Rules whose text did not change keep their state.
     pub fn replace(&mut self, set: Arc<RuleSet>) {
         let old = std::mem::replace(&mut self.set, set);
-        self.matcher = Box::new(Matcher::new(self.set.program().clone()));
+        *self.matcher = Matcher::new(self.set.program().clone());
         let mut kept: std::collections::HashMap<(Arc<str>, u64), State> = old
             .rules()
             .iter()
@@ -290,12 +296,14 @@ fn fresh(rule: &Rule, limits: Limits) -> State {
         (Body::Correlation(_), Some(edge)) if edge.timer => State::Silence(Table::new(limits.keys_per_rule)),
         (Body::Correlation(_), _) => State::Window(Table::new(limits.keys_per_rule)),
         (Body::Detection(_), None) => State::None,
-        (Body::Detection(_), Some(edge)) if edge.first_seen.is_some() => State::Seen(Table::new(limits.keys_per_rule)),
+        (Body::Detection(_), Some(edge)) if edge.first_seen.is_some() => {
+            State::Seen(Table::new(limits.keys_per_rule))
+        }
         (Body::Detection(_), Some(_)) => State::Keyed(Table::new(limits.keys_per_rule)),
     }
 }
 
 #[cfg(test)]
-mod tests;
-#[cfg(test)]
 mod property;
+#[cfg(test)]
+mod tests;

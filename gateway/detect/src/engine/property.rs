@@ -110,7 +110,13 @@ fn stream(seed: u64, length: usize) -> Vec<(Now, Event)> {
         .map(|_| {
             second += if dice.roll(12) == 0 { 30 + dice.roll(90) } else { dice.roll(12) };
             // One event in ten is late, one in fifty comes from a clock that was set back.
-            let back = if dice.roll(50) == 0 { 4_000 } else if dice.roll(10) == 0 { dice.roll(40) } else { 0 };
+            let back = if dice.roll(50) == 0 {
+                4_000
+            } else if dice.roll(10) == 0 {
+                dice.roll(40)
+            } else {
+                0
+            };
             let wall = Timestamp::from_seconds(1_795_514_400 + second.cast_signed());
             let time = Timestamp::from_seconds(1_795_514_400 + second.cast_signed() - back.cast_signed());
             let fields = vec![
@@ -138,7 +144,11 @@ fn play(engine: &mut Engine, events: &[(Now, Event)], out: &mut Vec<FindingDraft
 }
 
 fn told(out: &[FindingDraft]) -> Vec<String> {
-    out.iter().map(|draft| format!("{} {} {} {}", draft.time, draft.dedup_key, draft.cleared, draft.evidence.reason)).collect()
+    out.iter()
+        .map(|draft| {
+            format!("{} {} {} {}", draft.time, draft.dedup_key, draft.cleared, draft.evidence.reason)
+        })
+        .collect()
 }
 
 fn split_agrees(seed: u64, set: &Arc<RuleSet>) -> usize {

@@ -119,7 +119,9 @@ impl Engine {
         };
         let mut bytes = MAGIC.to_vec();
         bytes.push(VERSION);
-        bytes.extend(serde_json::to_vec(&body).expect("invariant: maps have text keys and numbers are finite"));
+        bytes.extend(
+            serde_json::to_vec(&body).expect("invariant: maps have text keys and numbers are finite"),
+        );
         bytes
     }
 
@@ -156,7 +158,9 @@ impl Engine {
                         waiting.mono = waiting.mono.saturating_add(by);
                     }
                 }),
-                (State::Silence(table), StateBody::Silence(saved)) => fill(table, saved, |silence| silence.shift(by)),
+                (State::Silence(table), StateBody::Silence(saved)) => {
+                    fill(table, saved, |silence| silence.shift(by))
+                }
                 _ => {}
             }
         }

@@ -23,7 +23,6 @@ impl<V> Table<V> {
         self.entries.len()
     }
 
-
     pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut V> {
         self.entries.get_mut(key).map(|(_, value)| value)
     }

@@ -49,7 +49,13 @@ fn a_hold_fires_once_and_clears_after_the_hysteresis() {
     let mut seen = Vec::new();
     for second in (0..=1200).step_by(30) {
         // 9 degrees until 600 s, then 7.5 (neither high nor clear) until 900 s, then 5.
-        let value = if second <= 600 { 9.0 } else if second <= 900 { 7.5 } else { 5.0 };
+        let value = if second <= 600 {
+            9.0
+        } else if second <= 900 {
+            7.5
+        } else {
+            5.0
+        };
         for found in bench.send(second, &reading(value)) {
             seen.push((second, found));
         }
@@ -65,7 +71,10 @@ fn other_readings_leave_the_hold_alone_and_other_keys_count_for_themselves() {
         assert_eq!(bench.send(second, &reading(9.0)), [""; 0]);
         let other = r#"{"device_id":"a","sensor_type":"humidity","zone":"cold","value":50}"#;
         assert_eq!(bench.send(second, other), [""; 0]);
-        assert_eq!(bench.send(second, r#"{"device_id":"a","sensor_type":"temperature","zone":"cold"}"#), [""; 0]);
+        assert_eq!(
+            bench.send(second, r#"{"device_id":"a","sensor_type":"temperature","zone":"cold"}"#),
+            [""; 0]
+        );
         let warm = r#"{"device_id":"b","sensor_type":"temperature","zone":"cold","value":5}"#;
         assert_eq!(bench.send(second, warm), [""; 0]);
     }
@@ -93,7 +102,8 @@ fn gaps_hold_clear_or_fire() {
     }
     assert_eq!(bench.send(900, &reading(9.0)), ["+cold|a"]);
 
-    let mut bench = Bench::new(&COLD_ROOM.replace("on-gap: hold", "on-gap: clear").replace("for: 5m", "for: 0s"));
+    let mut bench =
+        Bench::new(&COLD_ROOM.replace("on-gap: hold", "on-gap: clear").replace("for: 5m", "for: 0s"));
     assert_eq!(bench.send(0, &reading(9.0)), ["+cold|a"]);
     assert_eq!(bench.send(60, &reading(9.0)), ["-cold|a", "+cold|a"]);
 
@@ -147,7 +157,8 @@ detection:
     assert_eq!(draft.asset.as_ref().map(|asset| asset.as_str()), Some("cam-1"));
     assert!(draft.evidence.reason.contains("Very EVIL thing"), "{}", draft.evidence.reason);
     assert!(draft.evidence.rule_source.starts_with("title: Service started"));
-    let atoms: Vec<_> = draft.evidence.atoms.iter().map(|a| (a.field.as_str(), a.test.as_str(), a.matched, a.line)).collect();
+    let atoms: Vec<_> =
+        draft.evidence.atoms.iter().map(|a| (a.field.as_str(), a.test.as_str(), a.matched, a.line)).collect();
     assert_eq!(atoms, [("name", "contains 'evil'", true, 7), ("path", "startswith '/opt/'", false, 8)]);
     assert_eq!(draft.evidence.events[0].fields["path"], "/tmp/x");
 }

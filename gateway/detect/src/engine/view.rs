@@ -30,7 +30,11 @@ pub(crate) struct View<'a> {
 enum Origin<'a> {
     Typed(&'a [(Arc<str>, Value)]),
     /// JSON that the matcher has read; the rest is parsed when something asks for it.
-    Json { matcher: RefCell<&'a mut Matcher>, bytes: &'a [u8], whole: OnceCell<Vec<(Arc<str>, Value)>> },
+    Json {
+        matcher: RefCell<&'a mut Matcher>,
+        bytes: &'a [u8],
+        whole: OnceCell<Vec<(Arc<str>, Value)>>,
+    },
 }
 
 impl<'a> View<'a> {

@@ -64,8 +64,8 @@ impl Window {
     pub(crate) fn take(&mut self, rule: &Correlation, entry: Entry, wall: Timestamp, mono: i64) -> Taken {
         let mut taken = Taken::default();
         let time = entry.time;
-        if let Some(newest) = self.entries.back().map(|entry| entry.time) {
-            if newest.since(time) > rule.timespan {
+        if let Some(newest) = self.entries.back().map(|entry| entry.time)
+            && newest.since(time) > rule.timespan {
                 // Whichever of the two is nearer to the box's clock is right about the time.
                 let off = |time: Timestamp| time.since(wall).max(wall.since(time));
                 if off(newest) <= off(time) {
@@ -74,7 +74,6 @@ impl Window {
                 }
                 *self = Self { queued: self.queued, ..Self::default() };
             }
-        }
         if let Some(waiting) = self.waiting.filter(|waiting| time.since(waiting.since) > rule.timespan) {
             taken.fired_before = Some(waiting.since.after(rule.timespan));
             self.consume();
@@ -134,7 +133,8 @@ impl Window {
         match &rule.condition {
             Condition::Bounds(_) => self.number(rule).is_some_and(|number| rule.condition.holds(number)),
             Condition::Rules { logic, .. } => {
-                let present: HashSet<usize> = self.entries.iter().map(|entry| usize::from(entry.rule)).collect();
+                let present: HashSet<usize> =
+                    self.entries.iter().map(|entry| usize::from(entry.rule)).collect();
                 logic.holds(&mut |index| present.contains(&index)) && self.ordered(rule, &present)
             }
         }
@@ -169,9 +169,9 @@ impl Window {
         let count = |n: usize| Some(Number::Int(i64::try_from(n).unwrap_or(i64::MAX)));
         match &rule.kind {
             Kind::EventCount => count(self.entries.len()),
-            Kind::ValueCount(_) => {
-                count(self.entries.iter().filter_map(|entry| entry.value.as_deref()).collect::<HashSet<_>>().len())
-            }
+            Kind::ValueCount(_) => count(
+                self.entries.iter().filter_map(|entry| entry.value.as_deref()).collect::<HashSet<_>>().len(),
+            ),
             Kind::Temporal { ordered: false } => {
                 count(self.entries.iter().map(|entry| entry.rule).collect::<HashSet<_>>().len())
             }
@@ -210,7 +210,11 @@ impl Window {
 
 /// The value at a fractional position, linear between its neighbours.
 fn interpolated(values: &[f64], position: f64) -> Option<f64> {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a position within the window")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a position within the window"
+    )]
     let below = position.floor().max(0.0) as usize;
     let low = *values.get(below)?;
     let high = values.get(below + 1).copied().unwrap_or(low);

@@ -21,11 +21,11 @@ use crate::fields;
 use crate::number::Number;
 use crate::rule::{Body, Rule};
 use hash::folded;
-pub(crate) use program::Program;
 use program::Field;
+pub(crate) use program::Program;
 use scan::{Names, SpanKind};
-use slots::{Glance, Slots, parse_number};
 pub(crate) use slots::Source;
+use slots::{Glance, Slots, parse_number};
 
 /// Most log sources whose routing is remembered; rule sets name a few dozen.
 const PLANS: usize = 256;
@@ -164,7 +164,8 @@ impl Matcher {
             if text.trim().is_empty() { None } else { Some(text) }
         };
         let (product, category, service) = (part(product), part(category), part(service));
-        let same = |plan: &Option<Arc<str>>, event: &Option<Cow<'_, str>>| plan.as_deref() == event.as_deref();
+        let same =
+            |plan: &Option<Arc<str>>, event: &Option<Cow<'_, str>>| plan.as_deref() == event.as_deref();
         let fits = |plan: &Plan| {
             same(&plan.source.product, &product)
                 && same(&plan.source.category, &category)
@@ -174,7 +175,8 @@ impl Matcher {
             Some(at) => at,
             None => {
                 let owned = |text: Option<Cow<'_, str>>| text.map(Arc::from);
-                let log = LogSource { product: owned(product), category: owned(category), service: owned(service) };
+                let log =
+                    LogSource { product: owned(product), category: owned(category), service: owned(service) };
                 self.plan(rules, &log)
             }
         };
@@ -182,7 +184,13 @@ impl Matcher {
     }
 
     /// Judges what was read; rules that hold or whose state has to move are appended to `hits`, in order.
-    pub(crate) fn run(&mut self, rules: &[Arc<Rule>], log: &LogSource, source: Source<'_>, hits: &mut Vec<Hit>) {
+    pub(crate) fn run(
+        &mut self,
+        rules: &[Arc<Rule>],
+        log: &LogSource,
+        source: Source<'_>,
+        hits: &mut Vec<Hit>,
+    ) {
         let plan = self.plan(rules, log);
         self.run_plan(plan, source, hits);
     }
@@ -218,12 +226,11 @@ impl Matcher {
         let Some(plan) = self.plans.get(plan) else { return };
         let (opened, candidates, stamp) = (&mut self.opened, &mut self.candidates, self.stamp);
         let mut open = |rule: u32| {
-            if let Some(last) = opened.get_mut(rule as usize).filter(|last| **last != stamp) {
-                if plan.holds(rule) {
+            if let Some(last) = opened.get_mut(rule as usize).filter(|last| **last != stamp)
+                && plan.holds(rule) {
                     *last = stamp;
                     candidates.push(rule);
                 }
-            }
         };
         self.program.always.iter().for_each(|rule| open(*rule));
         self.slots.inspect(source);
@@ -232,7 +239,8 @@ impl Matcher {
         }
         for at in 0..self.slots.present.len() {
             let Some(id) = self.slots.present.get(at).copied() else { break };
-            let Some(field) = self.program.fields.get(id as usize).filter(|field| !field.all.is_empty()) else {
+            let Some(field) = self.program.fields.get(id as usize).filter(|field| !field.all.is_empty())
+            else {
                 continue;
             };
             field.present.iter().for_each(|rule| open(*rule));
@@ -273,7 +281,8 @@ impl Matcher {
             self.plans.swap(0, at);
             return 0;
         }
-        let mut plan = Plan { source: log.clone(), rules: vec![0; rules.len().div_ceil(64)], keywords: false };
+        let mut plan =
+            Plan { source: log.clone(), rules: vec![0; rules.len().div_ceil(64)], keywords: false };
         for (index, rule) in rules.iter().enumerate() {
             if matches!(rule.body, Body::Detection(_)) && crate::engine::routed(&rule.logsource, log) {
                 if let Some(word) = plan.rules.get_mut(index / 64) {
@@ -298,14 +307,13 @@ fn open_text(slots: &mut Slots, id: u32, field: &Field, text: &[u8], open: &mut 
             open(*rule);
         }
     }
-    if !field.base.is_empty() {
-        if let Some(slash) = memchr::memrchr(b'\\', text) {
+    if !field.base.is_empty()
+        && let Some(slash) = memchr::memrchr(b'\\', text) {
             let base = text.get(slash + 1..).unwrap_or_default();
             for rule in field.base.get(&folded(base)).into_iter().flatten() {
                 open(*rule);
             }
         }
-    }
     if field.gram_gates {
         slots.search(id, field, text, open);
     }

@@ -56,6 +56,9 @@ pub(crate) struct Compiled {
     pub(crate) atom: Atom,
 }
 
+/// Comparisons by what they compare; a regular expression counts as its text.
+type Shared = HashMap<(Option<Arc<str>>, Test), usize>;
+
 /// The conditions of a rule over shared atoms.
 #[derive(Debug)]
 pub(crate) struct Logics {
@@ -83,11 +86,12 @@ pub(crate) struct Field {
     pub(crate) all: Vec<u32>,
 }
 
+#[expect(clippy::mutable_key_type, reason = "a regular expression hashes and compares as its text")]
 impl Program {
     /// Compiles the rules of a set.
     pub(crate) fn new(rules: &[Rule]) -> Self {
         let mut program = Self { by_keyword: vec![false; rules.len()], ..Self::default() };
-        let mut shared: HashMap<(Option<Arc<str>>, Test), usize> = HashMap::new();
+        let mut shared = Shared::new();
         let mut uses: HashMap<Gate, usize> = HashMap::new();
         for rule in rules {
             if let Body::Detection(detection) = &rule.body {
@@ -100,7 +104,8 @@ impl Program {
         for name in rules.iter().flat_map(names_read) {
             program.field(&name);
         }
-        program.routing = ["product", "category", "service"].map(|name| Some(program.field(&Arc::from(name))));
+        program.routing =
+            ["product", "category", "service"].map(|name| Some(program.field(&Arc::from(name))));
         program
     }
 
@@ -113,7 +118,7 @@ impl Program {
         &mut self,
         rule: &Rule,
         index: u32,
-        shared: &mut HashMap<(Option<Arc<str>>, Test), usize>,
+        shared: &mut Shared,
         uses: &HashMap<Gate, usize>,
     ) {
         let Body::Detection(detection) = &rule.body else {
@@ -144,7 +149,7 @@ impl Program {
         }
     }
 
-    fn atom(&mut self, atom: &Atom, shared: &mut HashMap<(Option<Arc<str>>, Test), usize>) -> usize {
+    fn atom(&mut self, atom: &Atom, shared: &mut Shared) -> usize {
         let key = (atom.field.clone(), atom.test.clone());
         if let Some(id) = shared.get(&key) {
             return *id;
@@ -159,11 +164,10 @@ impl Program {
         let searched = pattern.filter(|pattern| !matches!(pattern.shape, Shape::Exact(_)));
         let text = searched.and_then(gate::fragment).zip(field);
         let marked = text.is_some();
-        if let Some((text, field)) = text {
-            if let Some(field) = self.fields.get_mut(field as usize) {
+        if let Some((text, field)) = text
+            && let Some(field) = self.fields.get_mut(field as usize) {
                 field.grams.get_or_insert_default().add(&text, mark_of(id));
             }
-        }
         let beyond_ascii = pattern.is_some_and(|pattern| !gate::is_ascii(pattern));
         self.atoms.push(Compiled { field, other, marked, beyond_ascii, atom: atom.clone() });
         shared.insert(key, id);

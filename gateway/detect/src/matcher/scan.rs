@@ -280,13 +280,26 @@ mod tests {
         let program = Program::default();
         let mut names = Names::new();
         let mut read = |text: &str| names.read(&program, text.as_bytes(), |_, _| {});
-        for text in ["{}", " { } ", r#"{"a":1}"#, r#"{"a" : [1,{"b":"]"}] , "c":"\\\"","d":null}"#, r#"{"":""}"#] {
+        for text in
+            ["{}", " { } ", r#"{"a":1}"#, r#"{"a" : [1,{"b":"]"}] , "c":"\\\"","d":null}"#, r#"{"":""}"#]
+        {
             assert_eq!(read(text), Ok(()), "{text}");
         }
         let deep = format!("{{\"a\":{}", "[".repeat(100_000));
-        for text in
-            ["", "[]", "{", "{\"a\"", "{\"a\":", "{\"a\":1", "{\"a\":1,", "{\"a\":1}x", "{\"a\":\"\\\"}", "{a:1}", "{\"a\":x}", &deep]
-        {
+        for text in [
+            "",
+            "[]",
+            "{",
+            "{\"a\"",
+            "{\"a\":",
+            "{\"a\":1",
+            "{\"a\":1,",
+            "{\"a\":1}x",
+            "{\"a\":\"\\\"}",
+            "{a:1}",
+            "{\"a\":x}",
+            &deep,
+        ] {
             assert_eq!(read(text), Err(Malformed), "{text:.40}");
         }
     }

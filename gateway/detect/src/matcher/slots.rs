@@ -27,6 +27,9 @@ pub(crate) enum Source<'e> {
     Typed(&'e [(Arc<str>, Value)]),
 }
 
+/// Named values, as typed events have them.
+type Pairs = Vec<(Arc<str>, Value)>;
+
 /// What a field of the event is.
 #[derive(Clone, Copy, Debug)]
 enum Slot {
@@ -56,7 +59,7 @@ pub(crate) struct Slots {
     /// The event may hold more than ASCII, or characters that are written as `\u....`.
     dirty: bool,
     /// Lists and maps that were parsed on their own, by field.
-    nested: Vec<(u32, Vec<(Arc<str>, Value)>)>,
+    nested: Vec<(u32, Pairs)>,
     /// The whole event, parsed when something asks for it.
     whole: Option<Vec<(Arc<str>, Value)>>,
     malformed: bool,
@@ -121,7 +124,9 @@ impl Slots {
 
     /// Whether the field's text may match an atom, as far as runs of bytes tell.
     fn may_hold(&mut self, index: usize, compiled: &Compiled, program: &Program, source: Source<'_>) -> bool {
-        let Some(id) = compiled.field.filter(|_| compiled.marked || compiled.beyond_ascii) else { return true };
+        let Some(id) = compiled.field.filter(|_| compiled.marked || compiled.beyond_ascii) else {
+            return true;
+        };
         let glance = self.glance(id, source);
         if compiled.beyond_ascii {
             return match glance {
@@ -207,14 +212,16 @@ impl Slots {
                     SpanKind::Nested => Glance::Whole,
                 }
             }
-            (Some(Slot::Typed(position)), Source::Typed(fields)) => match fields.get(position).map(|(_, value)| value) {
-                Some(Value::Text(text)) => Glance::Decoded(text),
-                Some(Value::Int(whole)) => Glance::Int(*whole),
-                Some(Value::Bool(true)) => Glance::Text(b"true"),
-                Some(Value::Bool(false)) => Glance::Text(b"false"),
-                Some(Value::Null) => Glance::Null,
-                _ => Glance::Whole,
-            },
+            (Some(Slot::Typed(position)), Source::Typed(fields)) => {
+                match fields.get(position).map(|(_, value)| value) {
+                    Some(Value::Text(text)) => Glance::Decoded(text),
+                    Some(Value::Int(whole)) => Glance::Int(*whole),
+                    Some(Value::Bool(true)) => Glance::Text(b"true"),
+                    Some(Value::Bool(false)) => Glance::Text(b"false"),
+                    Some(Value::Null) => Glance::Null,
+                    _ => Glance::Whole,
+                }
+            }
             (Some(_), _) => Glance::Whole,
             (None, _) => Glance::Null,
         }
@@ -377,7 +384,8 @@ impl Slots {
         if known.0 == self.stamp {
             return known.1;
         }
-        let holds = program.atoms.get(index).is_some_and(|compiled| self.judge(index, compiled, program, source));
+        let holds =
+            program.atoms.get(index).is_some_and(|compiled| self.judge(index, compiled, program, source));
         if let Some(known) = self.atoms.get_mut(index) {
             *known = (self.stamp, holds);
         }
@@ -402,7 +410,9 @@ impl Slots {
             Test::Text(pattern) if pattern.cased => {
                 self.text(field, source).is_some_and(|text| pattern.matches_prepared(&text))
             }
-            Test::Text(pattern) => self.folded(field, source).is_some_and(|text| pattern.matches_prepared(&text)),
+            Test::Text(pattern) => {
+                self.folded(field, source).is_some_and(|text| pattern.matches_prepared(&text))
+            }
             Test::Regex(regex) => self.text(field, source).is_some_and(|text| regex.compiled.is_match(&text)),
             Test::Equal(wanted) => self.number(field, source).is_some_and(|number| number == *wanted),
             Test::Compare(order, bound) => {
@@ -415,7 +425,9 @@ impl Slots {
             Test::Time { part, order, number: bound } => {
                 let taken = match slot_is_text(slot, source) {
                     true => self.text(field, source).and_then(|text| time_part::of_text(&text, *part)),
-                    false => self.number(field, source).and_then(|number| time_part::of_number(number, *part)),
+                    false => {
+                        self.number(field, source).and_then(|number| time_part::of_number(number, *part))
+                    }
                 };
                 taken.is_some_and(|taken| {
                     let taken = Number::Int(taken);

@@ -25,15 +25,30 @@ fn every_spelling_of_a_value_is_found() {
     for (detection, events) in [
         (
             "{s: {a|contains: 'mimikatz'}, condition: s}",
-            vec![r#"{"a":"xMIMIkatz"}"#, r#"{"a":"\u006d\u0069mikatz"}"#, r#"{"a":["x","mimikatz"]}"#, r#"{"\u0061":"mimikatz"}"#],
+            vec![
+                r#"{"a":"xMIMIkatz"}"#,
+                r#"{"a":"\u006d\u0069mikatz"}"#,
+                r#"{"a":["x","mimikatz"]}"#,
+                r#"{"\u0061":"mimikatz"}"#,
+            ],
         ),
         (
             r"{s: {a|endswith: '\cmd.exe'}, condition: s}",
-            vec![r#"{"a":"C:\\CMD.exe"}"#, r#"{"a":"C:\u005ccmd.exe"}"#, r#"{"a":{"x":1},"b":2,"a":"\\cmd.exe"}"#],
+            vec![
+                r#"{"a":"C:\\CMD.exe"}"#,
+                r#"{"a":"C:\u005ccmd.exe"}"#,
+                r#"{"a":{"x":1},"b":2,"a":"\\cmd.exe"}"#,
+            ],
         ),
         (r"{s: {a: 'C:\x/y'}, condition: s}", vec![r#"{"a":"c:\\X/y"}"#, r#"{"a":"c:\\x\/y"}"#]),
-        ("{s: {a: 4624}, condition: s}", vec![r#"{"a":4624}"#, r#"{"a":"4624"}"#, r#"{"a":4624.0}"#, r#"{"a":4.624e3}"#]),
-        ("{s: {a: 'kelvin'}, condition: s}", vec![r#"{"a":"KELVIN"}"#, "{\"a\":\"\u{212a}elvin\"}", r#"{"a":"\u212aelvin"}"#]),
+        (
+            "{s: {a: 4624}, condition: s}",
+            vec![r#"{"a":4624}"#, r#"{"a":"4624"}"#, r#"{"a":4624.0}"#, r#"{"a":4.624e3}"#],
+        ),
+        (
+            "{s: {a: 'kelvin'}, condition: s}",
+            vec![r#"{"a":"KELVIN"}"#, "{\"a\":\"\u{212a}elvin\"}", r#"{"a":"\u212aelvin"}"#],
+        ),
         ("{s: [evil], condition: s}", vec![r#"{"x":{"y":[1,"an EVIL thing"]}}"#, r#"{"x":"\u0065vil"}"#]),
         ("{s: {a|contains: ä}, condition: s}", vec![r#"{"a":"Ä"}"#, r#"{"a":"\u00c4"}"#]),
     ] {
@@ -41,7 +56,11 @@ fn every_spelling_of_a_value_is_found() {
         for event in events {
             assert_eq!(hits(&set, &mut matcher, event), 1, "{detection} {event}");
         }
-        assert_eq!(hits(&set, &mut matcher, r#"{"a":"nothing","b":"of","c":{"a":"the"},"d":5}"#), 0, "{detection}");
+        assert_eq!(
+            hits(&set, &mut matcher, r#"{"a":"nothing","b":"of","c":{"a":"the"},"d":5}"#),
+            0,
+            "{detection}"
+        );
     }
 }
 
@@ -51,7 +70,12 @@ fn the_matcher_agrees_with_the_explanation() {
     let detection = "{s: {a|contains|all: [x, y], b|gte: 3}, f: {c: null}, condition: s and not f}";
     let (set, mut matcher) = load(detection);
     let Body::Detection(rule) = &set.rules()[0].body else { unreachable!("a detection") };
-    for event in [r#"{"a":"xy","b":3,"c":1}"#, r#"{"a":"xy","b":3}"#, r#"{"a":"x","b":3,"c":1}"#, r#"{"a":"yx","b":"3","c":""}"#] {
+    for event in [
+        r#"{"a":"xy","b":3,"c":1}"#,
+        r#"{"a":"xy","b":3}"#,
+        r#"{"a":"x","b":3,"c":1}"#,
+        r#"{"a":"yx","b":"3","c":""}"#,
+    ] {
         let json: serde_json::Value = serde_json::from_str(event).unwrap();
         let fields: Vec<(Arc<str>, Value)> = json
             .as_object()

@@ -87,7 +87,8 @@ impl Conditions {
     pub(crate) fn rule(&self, subject: &Subject<'_>) -> bool {
         self.rule.holds(|is| match is {
             RuleIs::LogSource(wanted) => {
-                let part = |wanted: &Option<Arc<str>>, own: &Option<Arc<str>>| wanted.is_none() || wanted == own;
+                let part =
+                    |wanted: &Option<Arc<str>>, own: &Option<Arc<str>>| wanted.is_none() || wanted == own;
                 part(&wanted.product, &subject.source.product)
                     && part(&wanted.category, &subject.source.category)
                     && part(&wanted.service, &subject.source.service)
@@ -122,7 +123,9 @@ fn regex(node: &Node, text: &str) -> Result<regex::Regex, Fault> {
 }
 
 fn kind(node: &Node) -> Result<&str, Fault> {
-    node.get("type").and_then(Node::text).ok_or_else(|| node.fault("the condition has no `type`", "write `type: ..`"))
+    node.get("type")
+        .and_then(Node::text)
+        .ok_or_else(|| node.fault("the condition has no `type`", "write `type: ..`"))
 }
 
 fn unknown<T>(node: &Node, kind: &str, known: &str) -> Result<T, Fault> {
@@ -133,15 +136,19 @@ fn rule_is(node: &Node) -> Result<RuleIs, Fault> {
     let text = |key: &str| node.get(key).and_then(Node::text).unwrap_or_default().to_owned();
     match kind(node)? {
         "logsource" => {
-            let part = |key: &str| node.get(key).and_then(Node::text).map(|text| Arc::from(text.to_lowercase()));
-            let source = LogSource { product: part("product"), category: part("category"), service: part("service") };
+            let part =
+                |key: &str| node.get(key).and_then(Node::text).map(|text| Arc::from(text.to_lowercase()));
+            let source =
+                LogSource { product: part("product"), category: part("category"), service: part("service") };
             Ok(RuleIs::LogSource(source))
         }
         "contains_field" | "contains_detection_item" => Ok(RuleIs::HasField(text("field"))),
         "tag" => Ok(RuleIs::HasTag(text("tag"))),
         "is_sigma_rule" => Ok(RuleIs::Detection(true)),
         "is_sigma_correlation_rule" => Ok(RuleIs::Detection(false)),
-        other => unknown(node, other, "logsource, contains_field, tag, is_sigma_rule, is_sigma_correlation_rule"),
+        other => {
+            unknown(node, other, "logsource, contains_field, tag, is_sigma_rule, is_sigma_correlation_rule")
+        }
     }
 }
 

@@ -30,7 +30,11 @@ pub(crate) fn parse(text: &str, place: Place, selections: &Selections) -> Result
         )),
         Some(token) => {
             let message = format!("`{}` is not expected here", token.text);
-            Err(parser.fault_at(token.column, message, "join selections by `and`, `or`, `not` and parentheses"))
+            Err(parser.fault_at(
+                token.column,
+                message,
+                "join selections by `and`, `or`, `not` and parentheses",
+            ))
         }
     }
 }
@@ -191,11 +195,19 @@ impl<'a> Parser<'a> {
             Ok(count) if count >= 1 && count <= chosen.len() => Ok(Logic::AtLeast(count, chosen)),
             Ok(count) => {
                 let message = format!("{count} of {} selections can never hold as meant", chosen.len());
-                Err(self.fault_at(quantifier.column, message, "take a number from 1 to the number of selections"))
+                Err(self.fault_at(
+                    quantifier.column,
+                    message,
+                    "take a number from 1 to the number of selections",
+                ))
             }
             Err(_) => {
                 let message = format!("`{}` is not a quantifier", quantifier.text);
-                Err(self.fault_at(quantifier.column, message, "write `1`, `all`, `any` or a number before `of`"))
+                Err(self.fault_at(
+                    quantifier.column,
+                    message,
+                    "write `1`, `all`, `any` or a number before `of`",
+                ))
             }
         }
     }

@@ -97,7 +97,11 @@ impl Condition {
             Bound::Equal => "eq",
             Bound::NotEqual => "neq",
         };
-        bounds.iter().map(|(bound, number)| format!("{} {number}", word(bound))).collect::<Vec<_>>().join(" and ")
+        bounds
+            .iter()
+            .map(|(bound, number)| format!("{} {number}", word(bound)))
+            .collect::<Vec<_>>()
+            .join(" and ")
     }
 }
 
@@ -120,7 +124,9 @@ const TYPES: &str = "event_count, value_count, value_sum, value_avg, value_perce
 pub(crate) fn read(node: &Node, generate: Option<&Node>) -> Result<Correlation, Fault> {
     let known = ["type", "rules", "group-by", "timespan", "condition", "aliases", "generate"];
     let Some(entries) = node.map() else {
-        return Err(node.fault("`correlation` is not a map", "write type, rules, group-by, timespan, condition"));
+        return Err(
+            node.fault("`correlation` is not a map", "write type, rules, group-by, timespan, condition")
+        );
     };
     if let Some((key, _)) = entries.iter().find(|(key, _)| !known.contains(&key.text.as_str())) {
         let message = format!("`{}` is not part of a correlation", key.text);
@@ -133,7 +139,9 @@ pub(crate) fn read(node: &Node, generate: Option<&Node>) -> Result<Correlation, 
         .items()
         .iter()
         .map(|item| {
-            let name = item.text().ok_or_else(|| item.fault("not the id or name of a rule", "write `rules: [name]`"))?;
+            let name = item
+                .text()
+                .ok_or_else(|| item.fault("not the id or name of a rule", "write `rules: [name]`"))?;
             Ok((Arc::from(name), item.place))
         })
         .collect::<Result<_, Fault>>()?;
@@ -189,7 +197,9 @@ fn kind(node: &Node, condition: Option<&Node>) -> Result<Kind, Fault> {
         }
         "temporal" | "temporal_extended" => Ok(Kind::Temporal { ordered: false }),
         "temporal_ordered" | "temporal_ordered_extended" => Ok(Kind::Temporal { ordered: true }),
-        other => Err(node.fault(format!("`{other}` is not a type of correlation"), format!("types are {TYPES}"))),
+        other => {
+            Err(node.fault(format!("`{other}` is not a type of correlation"), format!("types are {TYPES}")))
+        }
     }
 }
 
@@ -226,7 +236,11 @@ fn condition_of(
             "neq" => Bound::NotEqual,
             other => Bound::Order(Order::parse(other).ok_or_else(|| {
                 let message = format!("`{other}` is not a bound");
-                Fault::new(key.place, message, "bounds are lt, lte, gt, gte, eq, neq; `field` names what is counted")
+                Fault::new(
+                    key.place,
+                    message,
+                    "bounds are lt, lte, gt, gte, eq, neq; `field` names what is counted",
+                )
             })?),
         };
         bounds.push((bound, count(value, kind)?));
@@ -261,7 +275,8 @@ fn resolve_aliases(
     if let Some(node) = aliases {
         let entries = node.map().ok_or_else(|| node.fault("`aliases` is not a map", HINT))?;
         for (alias, value) in entries {
-            let fields = value.map().ok_or_else(|| value.fault("an alias is a map of rules and fields", HINT))?;
+            let fields =
+                value.map().ok_or_else(|| value.fault("an alias is a map of rules and fields", HINT))?;
             for (rule, field) in fields {
                 if !rules.iter().any(|(name, _)| **name == *rule.text) {
                     let message = format!("`{}` is not one of the correlation's rules", rule.text);
@@ -273,7 +288,10 @@ fn resolve_aliases(
         }
     }
     let field_for = |group: &Arc<str>, rule: &Arc<str>| {
-        table.get(&**group).and_then(|fields| fields.get(&**rule)).map_or_else(|| group.clone(), |f| Arc::from(*f))
+        table
+            .get(&**group)
+            .and_then(|fields| fields.get(&**rule))
+            .map_or_else(|| group.clone(), |f| Arc::from(*f))
     };
     Ok(rules.iter().map(|(rule, _)| groups.iter().map(|group| field_for(group, rule)).collect()).collect())
 }

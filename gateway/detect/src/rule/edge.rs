@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::atom::{Atom, Logic, Test};
-use super::lower::Lowering;
 use super::edge_parts::{self, Band, Change, FirstSeen, Schedule, Stuck, Suppress};
 use super::expr::Expr;
+use super::lower::Lowering;
 use super::{Detection, condition, duration, raw};
 use crate::error::Fault;
 use crate::yaml::{Key, Node};
@@ -98,7 +98,11 @@ const KEYS: &str = "key, scope, for, clear, clear-for, max-gap, on-gap, rate, de
 const TIMER_KEYS: &str = "trigger, groups, start-grace, collapse-by, suppress, schedule";
 
 /// Reads the section of a detection and puts its comparisons beside those of the detection.
-pub(crate) fn read(node: &Node, detection: &mut Detection, lowering: &mut Lowering<'_>) -> Result<Edge, Fault> {
+pub(crate) fn read(
+    node: &Node,
+    detection: &mut Detection,
+    lowering: &mut Lowering<'_>,
+) -> Result<Edge, Fault> {
     let Some(entries) = node.map() else {
         return Err(node.fault("`x-edge` is not a map", format!("keys are {KEYS}")));
     };
@@ -174,11 +178,15 @@ fn check(edge: &Edge, node: &Node) -> Result<(), Fault> {
         return Err(node.fault("`on-gap` without `max-gap`", "say how long a gap is: `max-gap: 30s`"));
     }
     if edge.timer && edge.hold.is_zero() {
-        return Err(node.fault("`trigger: timer` without `for`", "say how long the condition must last: `for: 5m`"));
+        return Err(
+            node.fault("`trigger: timer` without `for`", "say how long the condition must last: `for: 5m`")
+        );
     }
     let stateful = !edge.hold.is_zero() || edge.clear.is_some() || edge.measures() || edge.max_gap.is_some();
     if edge.first_seen.is_some() && (stateful || !edge.key.is_empty()) {
-        return Err(node.fault("`first-seen` stands alone", "put its key inside: `first-seen: {key: .., value: ..}`"));
+        return Err(
+            node.fault("`first-seen` stands alone", "put its key inside: `first-seen: {key: .., value: ..}`")
+        );
     }
     Ok(())
 }
@@ -238,10 +246,13 @@ fn implied_scope(detection: &mut Detection, edge: &Edge) -> Logic {
     flatten(&detection.condition, &mut conjuncts);
     let measures = |logic: &Logic| {
         let mut found = false;
-        logic.each_atom(false, &mut |index, _| found |= field(index).is_some_and(|name| measured.contains(&name)));
+        logic.each_atom(false, &mut |index, _| {
+            found |= field(index).is_some_and(|name| measured.contains(&name))
+        });
         found
     };
-    let mut scope: Vec<Logic> = conjuncts.iter().filter(|logic| !measures(logic)).map(|l| (*l).clone()).collect();
+    let mut scope: Vec<Logic> =
+        conjuncts.iter().filter(|logic| !measures(logic)).map(|l| (*l).clone()).collect();
     if scope.len() == conjuncts.len() {
         // With `rate`, `delta` or `stuck` the measurement is theirs, and the whole condition is the scope.
         return if edge.measures() { detection.condition.clone() } else { Logic::All(Vec::new()) };

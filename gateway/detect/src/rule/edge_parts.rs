@@ -37,7 +37,8 @@ impl Change {
             Some(per) => difference * per.as_secs_f64() / over.as_secs_f64(),
         };
         let change = if self.absolute { change.abs() } else { change };
-        change.is_finite() && self.bounds.iter().all(|(order, bound)| order.holds(Number::Float(change), *bound))
+        change.is_finite()
+            && self.bounds.iter().all(|(order, bound)| order.holds(Number::Float(change), *bound))
     }
 }
 
@@ -134,7 +135,9 @@ pub(crate) fn change(node: &Node, part: &str) -> Result<Change, Fault> {
             "per" if part == "rate" => change.per = Some(duration::read(value)?),
             "per" => return Err(value.fault("`delta` has no `per`", "use `rate` for a change over time")),
             "abs" => change.absolute = value.scalar() == Some(Scalar::Bool(true)),
-            other => change.bounds.extend(Order::parse(other).map(|order| number(value).map(|n| (order, n))).transpose()?),
+            other => change
+                .bounds
+                .extend(Order::parse(other).map(|order| number(value).map(|n| (order, n))).transpose()?),
         }
     }
     if part == "rate" && change.per.is_none_or(|per| per.is_zero()) {
@@ -177,7 +180,8 @@ pub(crate) fn first_seen(node: &Node) -> Result<FirstSeen, Fault> {
         }
     }
     if seen.value.is_empty() {
-        return Err(node.fault("`first-seen` needs `value`", "write `first-seen: {key: [device_id], value: address}`"));
+        return Err(node
+            .fault("`first-seen` needs `value`", "write `first-seen: {key: [device_id], value: address}`"));
     }
     Ok(seen)
 }
@@ -205,8 +209,9 @@ pub(crate) fn schedule(node: &Node) -> Result<Schedule, Fault> {
             "to" => schedule.to = minute(value)?,
             _ => {
                 let name = value.text().unwrap_or_default();
-                schedule.zone = TimeZone::get(name)
-                    .map_err(|_| value.fault(format!("`{name}` is not a time zone"), "write a name such as Europe/Berlin"))?;
+                schedule.zone = TimeZone::get(name).map_err(|_| {
+                    value.fault(format!("`{name}` is not a time zone"), "write a name such as Europe/Berlin")
+                })?;
             }
         }
     }
@@ -256,7 +261,8 @@ mod tests {
 
     #[test]
     fn schedules_cross_midnight_and_know_their_zone() {
-        let night = schedule(&node("{days: [fri], from: \"22:00\", to: \"06:00\", zone: Europe/Berlin}")).unwrap();
+        let night =
+            schedule(&node("{days: [fri], from: \"22:00\", to: \"06:00\", zone: Europe/Berlin}")).unwrap();
         let covers = |text: &str| night.covers(Timestamp::parse_rfc3339(text).unwrap());
         assert!(covers("2026-11-27T22:00:00+01:00") && covers("2026-11-28T05:59:00+01:00"));
         assert!(!covers("2026-11-27T05:00:00+01:00") && !covers("2026-11-28T22:30:00+01:00"));

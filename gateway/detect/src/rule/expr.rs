@@ -89,7 +89,8 @@ impl Expr {
         const HINT: &str = "write a comparison such as `value * 2 > limit`; the language is a part of CEL";
         let text = node.text().filter(|text| text.len() <= BYTES);
         let text = text.ok_or_else(|| node.fault(format!("not a text of at most {BYTES} bytes"), HINT))?;
-        let mut parser = Parser { tokens: tokens(text).map_err(|error| node.fault(error, HINT))?, at: 0, nodes: 0 };
+        let mut parser =
+            Parser { tokens: tokens(text).map_err(|error| node.fault(error, HINT))?, at: 0, nodes: 0 };
         let root = parser.level(0, 0).map_err(|error| node.fault(error, HINT))?;
         if let Some(token) = parser.tokens.get(parser.at) {
             return Err(node.fault(format!("{token} is not expected here"), HINT));
@@ -219,7 +220,9 @@ impl Parser {
             Token::Name(name) => match name.as_str() {
                 "true" => Ok(Term::Bool(true)),
                 "false" => Ok(Term::Bool(false)),
-                _ if matches!(self.tokens.get(self.at), Some(Token::Symbol("("))) => self.function(&name, depth),
+                _ if matches!(self.tokens.get(self.at), Some(Token::Symbol("("))) => {
+                    self.function(&name, depth)
+                }
                 _ => Ok(Term::Field(Arc::from(self.path(name)))),
             },
         }
@@ -281,7 +284,10 @@ fn value<'a>(term: &'a Term, fields: Fields<'a>) -> Option<Item<'a>> {
         Term::Negate(inner) => Item::Number(-number(inner, fields)?),
         Term::In(inner, list) => {
             let wanted = value(inner, fields)?;
-            Item::Bool(list.iter().any(|item| value(item, fields).is_some_and(|item| equal(&wanted, &item) == Some(true))))
+            Item::Bool(
+                list.iter()
+                    .any(|item| value(item, fields).is_some_and(|item| equal(&wanted, &item) == Some(true))),
+            )
         }
         Term::Binary(Operator::Or, left, right) => {
             // As in CEL, one true side decides even when the other side cannot be evaluated.
@@ -296,7 +302,9 @@ fn value<'a>(term: &'a Term, fields: Fields<'a>) -> Option<Item<'a>> {
             (Some(true), Some(true)) => Item::Bool(true),
             _ => return None,
         },
-        Term::Binary(operator, left, right) => binary(*operator, value(left, fields)?, value(right, fields)?)?,
+        Term::Binary(operator, left, right) => {
+            binary(*operator, value(left, fields)?, value(right, fields)?)?
+        }
         Term::Call(function, arguments) => {
             let first = value(arguments.first()?, fields)?;
             match (first, arguments.get(1)) {

@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use sitewarden_core::LogSource;
 
+use super::Detection;
 use super::atom::Logic;
 use super::lower::Lowering;
 use super::parse::{logsource, texts};
 use super::raw::RawDetection;
-use super::Detection;
 use crate::error::Fault;
 use crate::pipeline::{Pipelines, Subject};
 use crate::placeholder::Placeholders;
@@ -36,7 +36,8 @@ pub(crate) fn read(root: &Node, section: &Node, source: &str) -> Result<Filter, 
     let rules = section.get("rules").ok_or_else(|| section.fault("the filter names no rules", hint))?;
     let any = rules.text().is_some_and(|text| text.eq_ignore_ascii_case("any"));
     let rules = if any { None } else { Some(texts(Some(rules))) };
-    let source_node = root.get("logsource").ok_or_else(|| root.fault("the filter has no `logsource`", hint))?;
+    let source_node =
+        root.get("logsource").ok_or_else(|| root.fault("the filter has no `logsource`", hint))?;
     Ok(Filter {
         rules,
         logsource: logsource(source_node)?,

@@ -102,9 +102,15 @@ impl<'a> Lowering<'a> {
         }
         if modifiers.fieldref {
             let Some(other) = value.text() else {
-                return Err(value.fault("`fieldref` takes the name of a field", "write `field|fieldref: other`"));
+                return Err(
+                    value.fault("`fieldref` takes the name of a field", "write `field|fieldref: other`")
+                );
             };
-            return one(Test::Field { other: Arc::from(other), how: modifiers.affix, cased: modifiers.cased });
+            return one(Test::Field {
+                other: Arc::from(other),
+                how: modifiers.affix,
+                cased: modifiers.cased,
+            });
         }
         if let Some(part) = modifiers.time {
             let number = number(value)?;
@@ -142,8 +148,7 @@ impl<'a> Lowering<'a> {
         if parts.iter().filter(|part| matches!(part, Part::Any | Part::One)).count() > WILDCARDS {
             return Err(value.fault(format!("more than {WILDCARDS} wildcards"), "use a regular expression"));
         }
-        let expanded =
-            if modifiers.expand { self.placeholders.expand(&parts, value)? } else { vec![parts] };
+        let expanded = if modifiers.expand { self.placeholders.expand(&parts, value)? } else { vec![parts] };
         let mut tests = Vec::new();
         for parts in expanded {
             let mut texts = vec![Text::Parts(parts)];
@@ -270,7 +275,8 @@ fn number(value: &Node) -> Result<Number, Fault> {
 fn regex(value: &Node, flags: &str) -> Result<RegexTest, Fault> {
     let text = value.text().unwrap_or_default();
     let source = if flags.is_empty() { text.to_owned() } else { format!("(?{flags}){text}") };
-    let built = regex::RegexBuilder::new(&source).size_limit(REGEX_BYTES).dfa_size_limit(REGEX_CACHE_BYTES).build();
+    let built =
+        regex::RegexBuilder::new(&source).size_limit(REGEX_BYTES).dfa_size_limit(REGEX_CACHE_BYTES).build();
     match built {
         Ok(compiled) => Ok(RegexTest { source: Arc::from(source), compiled }),
         Err(regex::Error::CompiledTooBig(limit)) => Err(value.fault(
@@ -287,7 +293,6 @@ fn regex(value: &Node, flags: &str) -> Result<RegexTest, Fault> {
         }
     }
 }
-
 
 #[cfg(test)]
 mod tests;

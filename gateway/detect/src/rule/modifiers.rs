@@ -114,7 +114,8 @@ impl Modifiers {
 
     fn check(&self, item: &Item) -> Result<(), Fault> {
         let fault = |message: &str, hint: &str| Err(Fault::new(item.place, message, hint));
-        let texty = self.affix != Affix::Whole && !self.fieldref || self.expand || !self.transforms.is_empty();
+        let texty =
+            self.affix != Affix::Whole && !self.fieldref || self.expand || !self.transforms.is_empty();
         let types = [
             texty,
             self.regex.is_some(),
@@ -124,7 +125,10 @@ impl Modifiers {
             self.fieldref,
         ];
         if types.iter().filter(|given| **given).count() > 1 {
-            return fault("these modifiers do not go together", "compare once as text, pattern, number, range or field");
+            return fault(
+                "these modifiers do not go together",
+                "compare once as text, pattern, number, range or field",
+            );
         }
         let keyword = item.field.is_none();
         if keyword && (types.iter().skip(2).any(|given| *given) || self.neq) {

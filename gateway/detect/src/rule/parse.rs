@@ -91,9 +91,10 @@ fn header(document: &Document, origin: &Origin) -> Result<Rule, Fault> {
     };
     let severity = match root.get("level") {
         None => Severity::Medium,
-        Some(node) => node.text().and_then(Severity::parse).ok_or_else(|| {
-            node.fault("not a level", "write informational, low, medium, high or critical")
-        })?,
+        Some(node) => node
+            .text()
+            .and_then(Severity::parse)
+            .ok_or_else(|| node.fault("not a level", "write informational, low, medium, high or critical"))?,
     };
     let id = text("id").map_or_else(|| format!("{}#{}", origin.file, origin.number), str::to_owned);
     let tests = root.get("tests").map(tests_section::read).transpose()?.unwrap_or_default();
@@ -123,9 +124,9 @@ fn header(document: &Document, origin: &Origin) -> Result<Rule, Fault> {
 
 /// Hash (FNV-1a) of the text: any change of it starts the rule afresh. Stable across builds, since snapshots hold it.
 pub(crate) fn fingerprint(source: &str) -> u64 {
-    source.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    source
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// The `logsource` section; the parts are compared without regard to case.

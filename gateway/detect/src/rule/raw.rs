@@ -87,9 +87,8 @@ impl RawDetection {
 }
 
 pub(crate) fn lower(raw: &Raw, lowering: &mut Lowering<'_>) -> Result<Logic, Fault> {
-    let mut parts = |raws: &[Raw]| -> Result<Vec<Logic>, Fault> {
-        raws.iter().map(|raw| lower(raw, lowering)).collect()
-    };
+    let mut parts =
+        |raws: &[Raw]| -> Result<Vec<Logic>, Fault> { raws.iter().map(|raw| lower(raw, lowering)).collect() };
     match raw {
         Raw::All(raws) => parts(raws).map(Logic::all),
         Raw::Any(raws) => parts(raws).map(Logic::any),
@@ -117,7 +116,11 @@ pub(crate) fn selection(node: &Node) -> Result<Raw, Fault> {
             if entries.is_empty() {
                 return Err(node.fault("an empty selection would match everything", HINT));
             }
-            entries.iter().map(|(key, value)| item(&key.text, key.place, value)).collect::<Result<_, _>>().map(Raw::All)
+            entries
+                .iter()
+                .map(|(key, value)| item(&key.text, key.place, value))
+                .collect::<Result<_, _>>()
+                .map(Raw::All)
         }
         Kind::List(nodes) => {
             if nodes.is_empty() {
@@ -153,7 +156,8 @@ pub(crate) fn item(key: &str, place: Place, value: &Node) -> Result<Raw, Fault> 
     let modifiers: Vec<String> = words.map(str::to_owned).collect();
     if let Some(nested) = value.items().iter().find(|node| node.scalar().is_none()) {
         let message = format!("the value of `{key}` is {}", nested.kind_name());
-        return Err(nested.fault(message, "a field has one value or a list of values; write `outer.inner` for nesting"));
+        return Err(nested
+            .fault(message, "a field has one value or a list of values; write `outer.inner` for nesting"));
     }
     Ok(Raw::Item(Item {
         field: (!field.is_empty()).then(|| field.to_owned()),

@@ -30,6 +30,9 @@ pub struct RuleTest {
     pub expect: Vec<Expected>,
 }
 
+/// The fields of an asset, as events would carry them.
+pub(crate) type Asset = Vec<(Arc<str>, Arc<str>)>;
+
 /// One event of a test.
 #[derive(Clone, Debug)]
 pub struct TestEvent {
@@ -108,7 +111,7 @@ fn event(node: &Node) -> Result<TestEvent, Fault> {
     Ok(event)
 }
 
-fn asset(node: &Node) -> Result<Vec<(Arc<str>, Arc<str>)>, Fault> {
+fn asset(node: &Node) -> Result<Asset, Fault> {
     let Some(entries) = node.map() else {
         return Err(node.fault("an asset is a map of fields", "write `{device_id: a}`"));
     };
@@ -119,7 +122,8 @@ fn asset(node: &Node) -> Result<Vec<(Arc<str>, Arc<str>)>, Fault> {
 }
 
 fn expected(node: &Node) -> Result<Vec<Expected>, Fault> {
-    const HINT: &str = "write a number of matches, or a list such as `- {at: 5m}` and `- {at: 9m, cleared: true}`";
+    const HINT: &str =
+        "write a number of matches, or a list such as `- {at: 5m}` and `- {at: 9m, cleared: true}`";
     if let Some(Scalar::Int(count)) = node.scalar() {
         let count = usize::try_from(count).ok().filter(|count| *count <= 10_000);
         let count = count.ok_or_else(|| node.fault("not a number of matches", HINT))?;
@@ -135,7 +139,9 @@ fn expected(node: &Node) -> Result<Vec<Expected>, Fault> {
                 "at" => one.at = Some(duration::read(value)?),
                 "cleared" => one.cleared = value.scalar() == Some(Scalar::Bool(true)),
                 "key" => one.key = value.text().map(Arc::from),
-                other => return Err(Fault::new(key.place, format!("`{other}` is not part of a match"), HINT)),
+                other => {
+                    return Err(Fault::new(key.place, format!("`{other}` is not part of a match"), HINT));
+                }
             }
         }
         all.push(one);
@@ -147,9 +153,9 @@ fn expected(node: &Node) -> Result<Vec<Expected>, Fault> {
 pub(crate) fn value_of(node: &Node) -> Value {
     match &node.kind {
         Kind::List(items) => Value::List(items.iter().map(value_of).collect()),
-        Kind::Map(entries) => {
-            Value::Map(entries.iter().map(|(key, value)| (Arc::from(key.text.as_str()), value_of(value))).collect())
-        }
+        Kind::Map(entries) => Value::Map(
+            entries.iter().map(|(key, value)| (Arc::from(key.text.as_str()), value_of(value))).collect(),
+        ),
         Kind::Scalar { .. } => match node.scalar() {
             Some(Scalar::Bool(flag)) => Value::Bool(flag),
             Some(Scalar::Int(whole)) => Value::Int(whole),

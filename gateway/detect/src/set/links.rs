@@ -25,7 +25,8 @@ pub(crate) fn drop_unresolved(rules: &mut Vec<Rule>, errors: &mut Vec<RuleError>
         let mut names: HashMap<Arc<str>, bool> = HashMap::new();
         for rule in rules.iter() {
             let remembers = rule.edge.as_ref().is_some_and(|edge| edge.first_seen.is_none())
-                && (matches!(rule.body, Body::Detection(_)) || rule.edge.as_ref().is_some_and(|edge| edge.timer));
+                && (matches!(rule.body, Body::Detection(_))
+                    || rule.edge.as_ref().is_some_and(|edge| edge.timer));
             names.insert(rule.id.clone(), remembers);
             names.extend(rule.name.clone().map(|name| (name, remembers)));
         }
@@ -70,7 +71,9 @@ fn drop_circles(rules: &mut Vec<Rule>, errors: &mut Vec<RuleError>) {
         for rule in rules.iter() {
             let ready = match &rule.body {
                 Body::Detection(_) => true,
-                Body::Correlation(correlation) => correlation.rules.iter().all(|(name, _)| settled.contains(name)),
+                Body::Correlation(correlation) => {
+                    correlation.rules.iter().all(|(name, _)| settled.contains(name))
+                }
             };
             if ready {
                 settled.insert(rule.id.clone());
@@ -86,7 +89,9 @@ fn drop_circles(rules: &mut Vec<Rule>, errors: &mut Vec<RuleError>) {
             return true;
         }
         let place = match &rule.body {
-            Body::Correlation(correlation) => correlation.rules.first().map(|(_, place)| *place).unwrap_or_default(),
+            Body::Correlation(correlation) => {
+                correlation.rules.first().map(|(_, place)| *place).unwrap_or_default()
+            }
             Body::Detection(_) => Place::default(),
         };
         let fault = Fault::new(place, "the correlation refers to itself", "break the circle of `rules`");
@@ -104,11 +109,10 @@ impl Links {
             parents: vec![None; rules.len()],
         };
         for (index, rule) in rules.iter().enumerate() {
-            if let Some(suppress) = rule.edge.as_ref().and_then(|edge| edge.suppress.as_ref()) {
-                if let Some(parent) = links.parents.get_mut(index) {
+            if let Some(suppress) = rule.edge.as_ref().and_then(|edge| edge.suppress.as_ref())
+                && let Some(parent) = links.parents.get_mut(index) {
                     *parent = by_name.get(&suppress.when).copied();
                 }
-            }
             let Body::Correlation(correlation) = &rule.body else { continue };
             for (position, (name, _)) in correlation.rules.iter().enumerate() {
                 let Some(base) = by_name.get(name).copied() else { continue };

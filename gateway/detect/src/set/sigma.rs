@@ -34,7 +34,8 @@ fn play(rules: &str, events: &[(i64, &str)]) -> Vec<String> {
 }
 
 fn holds(selection: &str, event: &str) -> bool {
-    let rule = format!("title: t\nid: r\nlogsource: {{product: p}}\ndetection:\n  s: {selection}\n  condition: s\n");
+    let rule =
+        format!("title: t\nid: r\nlogsource: {{product: p}}\ndetection:\n  s: {selection}\n  condition: s\n");
     !play(&rule, &[(0, event)]).is_empty()
 }
 
@@ -158,7 +159,9 @@ fn metadata_is_read() {
 
 #[test]
 fn log_sources_route() {
-    let rule = |part: &str| format!("title: t\nid: r\nlogsource: {{{part}}}\ndetection: {{s: {{a: 1}}, condition: s}}\n");
+    let rule = |part: &str| {
+        format!("title: t\nid: r\nlogsource: {{{part}}}\ndetection: {{s: {{a: 1}}, condition: s}}\n")
+    };
     let event = [(0, r#"{"a":1}"#)];
     assert_eq!(play(&rule("product: P"), &event).len(), 1);
     assert_eq!(play(&rule("product: q"), &event).len(), 0);
@@ -175,12 +178,15 @@ fn correlation(text: &str) -> String {
 #[test]
 fn event_counts() {
     let a = |second| (second, r#"{"k":"a","u":"x"}"#);
-    let rule = correlation("{type: event_count, rules: [a], group-by: [u], timespan: 10s, condition: {gte: 3}}");
+    let rule =
+        correlation("{type: event_count, rules: [a], group-by: [u], timespan: 10s, condition: {gte: 3}}");
     assert_eq!(play(&rule, &[a(0), a(5), a(10), a(11)]), ["10 c"]);
     assert_eq!(play(&rule, &[a(0), a(5), a(11)]), [""; 0]);
     assert_eq!(play(&rule, &[a(0), (1, r#"{"k":"a","u":"y"}"#), a(2)]), [""; 0]);
     assert_eq!(play(&rule, &[a(0), a(1), a(2), a(60), a(61), a(62)]), ["2 c", "62 c"]);
-    let rule = correlation("{type: event_count, rules: [a], timespan: 10s, condition: {gt: 1, lte: 2}, generate: true}");
+    let rule = correlation(
+        "{type: event_count, rules: [a], timespan: 10s, condition: {gt: 1, lte: 2}, generate: true}",
+    );
     assert_eq!(play(&rule, &[a(0), a(1), a(2)]), ["0 a", "1 a", "1 c", "2 a"]);
 }
 
@@ -226,8 +232,9 @@ fn temporal_and_ordered() {
 
 #[test]
 fn chains_and_circles() {
-    let chain = correlation("{type: event_count, rules: [a], group-by: [u], timespan: 10s, condition: {gte: 2}}")
-        + "---\ntitle: d\nid: d\ncorrelation: {type: temporal_ordered, rules: [c, b], timespan: 1m}\n";
+    let chain =
+        correlation("{type: event_count, rules: [a], group-by: [u], timespan: 10s, condition: {gte: 2}}")
+            + "---\ntitle: d\nid: d\ncorrelation: {type: temporal_ordered, rules: [c, b], timespan: 1m}\n";
     let events = [(0, r#"{"k":"a","u":1}"#), (1, r#"{"k":"a","u":1}"#), (2, r#"{"k":"b"}"#)];
     assert_eq!(play(&chain, &events), ["2 d"]);
 
@@ -235,7 +242,8 @@ fn chains_and_circles() {
                   title: y\nid: y\ncorrelation: {type: event_count, rules: [x], timespan: 1m, condition: {gte: 1}}\n";
     let (set, errors) = RuleSet::load(&[("c.yml", circle)]);
     assert_eq!((set.len(), errors.len()), (0, 2));
-    let (_, errors) = RuleSet::load(&[("c.yml", correlation("{type: temporal, rules: [a, nobody], timespan: 1m}"))]);
+    let (_, errors) =
+        RuleSet::load(&[("c.yml", correlation("{type: temporal, rules: [a, nobody], timespan: 1m}"))]);
     assert!(errors[0].message.contains("nobody"));
     for wrong in [
         "{type: sum, rules: [a], timespan: 1m}",
@@ -270,7 +278,8 @@ fn filters_join_their_condition() {
              filter: {{rules: {rules}, selection: {{u|startswith: adm_}}, condition: not selection}}\n"
         )
     };
-    let events = [(0, r#"{"k":"a","u":"ADM_x"}"#), (1, r#"{"k":"a","u":"eve"}"#), (2, r#"{"k":"b","u":"adm_x"}"#)];
+    let events =
+        [(0, r#"{"k":"a","u":"ADM_x"}"#), (1, r#"{"k":"a","u":"eve"}"#), (2, r#"{"k":"b","u":"adm_x"}"#)];
     assert_eq!(play(&filter("[a]", "p"), &events), ["1 a", "2 b"]);
     assert_eq!(play(&filter("any", "p"), &events), ["1 a"]);
     assert_eq!(play(&filter("any", "q"), &events), ["0 a", "1 a", "2 b"]);

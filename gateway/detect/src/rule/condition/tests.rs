@@ -6,7 +6,9 @@ fn selections() -> Vec<(Arc<str>, Logic)> {
 }
 
 fn holds(condition: &str, set: &[usize]) -> bool {
-    parse(condition, Place { line: 1, column: 1 }, &selections()).unwrap().holds(&mut |atom| set.contains(&atom))
+    parse(condition, Place { line: 1, column: 1 }, &selections())
+        .unwrap()
+        .holds(&mut |atom| set.contains(&atom))
 }
 
 fn fault(condition: &str) -> Fault {

@@ -25,8 +25,9 @@ impl fmt::Display for Token {
 }
 
 /// Longer symbols first, so that `<=` is not read as `<`.
-const SYMBOLS: [&str; 20] =
-    ["||", "&&", "==", "!=", "<=", ">=", "<", ">", "+", "-", "*", "/", "%", "!", "(", ")", "[", "]", ",", "."];
+const SYMBOLS: [&str; 20] = [
+    "||", "&&", "==", "!=", "<=", ">=", "<", ">", "+", "-", "*", "/", "%", "!", "(", ")", "[", "]", ",", ".",
+];
 
 /// Splits the text.
 pub(super) fn tokens(text: &str) -> Result<Vec<Token>, String> {
@@ -39,7 +40,8 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, String> {
             tokens.push(Token::Number(number.parse().map_err(|_| format!("`{number}` is not a number"))?));
             after
         } else if first.is_alphabetic() || matches!(first, '_' | '@') {
-            let end = rest.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '@'))).unwrap_or(rest.len());
+            let end =
+                rest.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '@'))).unwrap_or(rest.len());
             let (name, after) = rest.split_at(end);
             tokens.push(Token::Name(name.to_owned()));
             after

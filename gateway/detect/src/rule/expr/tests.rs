@@ -40,9 +40,16 @@ fn the_language() {
 
 #[test]
 fn what_is_missing_or_of_the_wrong_type_is_false() {
-    for expression in
-        ["nothing > 1", "site > 1", "nothing && on", "value", "1 / 0 > 1", "site.size() > on", "!(nothing > 1)", "on == 1"]
-    {
+    for expression in [
+        "nothing > 1",
+        "site > 1",
+        "nothing && on",
+        "value",
+        "1 / 0 > 1",
+        "site.size() > on",
+        "!(nothing > 1)",
+        "on == 1",
+    ] {
         assert!(!holds(expression), "{expression}");
     }
 }
@@ -52,9 +59,23 @@ fn faults() {
     let long = "1+".repeat(2_000);
     let deep = format!("{}1{}", "(".repeat(1_500), ")".repeat(1_500));
     let wide = format!("1{}", "+1".repeat(400));
-    for expression in
-        ["", "1 +", "value >", "(1", "\"x", "1 2", "f(1)", "value.map(x)", "#", "has(1)", "min(1)", "in [1]", &long, &deep, &wide]
-    {
+    for expression in [
+        "",
+        "1 +",
+        "value >",
+        "(1",
+        "\"x",
+        "1 2",
+        "f(1)",
+        "value.map(x)",
+        "#",
+        "has(1)",
+        "min(1)",
+        "in [1]",
+        &long,
+        &deep,
+        &wide,
+    ] {
         assert!(parse(expression).is_err(), "{expression}");
     }
 }
