@@ -146,7 +146,8 @@ class Source(Case):
         self.refuses(source.no_sleep_in_tests, "spine.rs:1", files={"tests/stories/spine.rs": line})
 
     def test_no_ignored_tests(self):
-        self.accepts(source.no_ignored_tests, files={"a.rs": "#[test]\nfn a() {}\n"})
+        deep = '#[test]\n#[ignore = "deep tier: 1,000 streams"]\nfn a() {}\n'
+        self.accepts(source.no_ignored_tests, files={"a.rs": "#[test]\nfn a() {}\n", "b.rs": deep})
         self.refuses(source.no_ignored_tests, "a.rs:2", files={"a.rs": "#[test]\n#[ignore]\nfn a() {}\n"})
 
     def test_errors_name_their_cause(self):
