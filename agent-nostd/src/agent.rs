@@ -7,30 +7,30 @@
 //! leaves the queue by its own number's acknowledgement only; parameters are used only if the site signed them for this device
 //! with a higher version than those in use, and only after they are on flash.
 
+mod parameters;
+mod parts;
 mod report;
+mod speak;
 
 use core::mem;
 
 use embedded_storage_async::nor_flash::MultiwriteNorFlash;
+use sitewarden_wire::Text;
 use sitewarden_wire::code::Code;
 use sitewarden_wire::keys::{DeviceId, KeyPair, Secret};
-use sitewarden_wire::limits::{MAX_ENCODED, MAX_READINGS};
-use sitewarden_wire::message::{
-    EnrolRequest, Hello, ParametersOutcome, ParametersState, Reading, Stamp, ToAgent, ToSite,
-};
-use sitewarden_wire::statement::{
-    Finding, FindingKind, FindingState, Parameters, Rule, StatementError, Time,
-};
-use sitewarden_wire::{Blob, List, Text};
+use sitewarden_wire::limits::MAX_ENCODED;
+use sitewarden_wire::message::{EnrolRequest, ParametersOutcome, Reading, Stamp, ToAgent};
+use sitewarden_wire::statement::{Finding, FindingKind, FindingState};
 
-use crate::crypto::{Signer, verify};
+use crate::crypto::Signer;
 use crate::flash::{FlashError, Layout};
-use crate::limits::{ACKNOWLEDGE_TIMEOUT_MS, HELLO_INTERVAL_MS, QUEUE_ENTRY, SEND_TRIES, STORE_BUFFER};
+use crate::limits::{HELLO_INTERVAL_MS, SEND_TRIES};
 use crate::link::{Incoming, Link, Ours};
-use crate::queue::{Entry, Queue};
-use crate::rules::{Change, Raised, Rules};
+use crate::queue::Queue;
+use crate::rules::{Change, Rules};
 use crate::sensor::Sample;
 use crate::store::{Enrolment, Store};
+use parts::Parts;
 use report::Report;
 
 /// What the agent tells about the board that it runs on.
@@ -78,55 +78,6 @@ struct UnderWay {
     sequence: u64,
     until_ms: u64,
     tries: u8,
-}
-
-/// What the flash holds at the start.
-struct Parts {
-    store: Store,
-    queue: Queue,
-    keys: KeyPair,
-    signing: Secret,
-    enrolment: Option<Enrolment>,
-    code: Code,
-    boot_counter: u32,
-    boot_id: [u8; 8],
-    queued: u32,
-    lost: u32,
-    device: DeviceId,
-}
-
-impl Parts {
-    #[inline(never)] // its frame is freed before the agent's is made
-    fn read<F: MultiwriteNorFlash>(
-        flash: &mut F,
-        layout: Layout,
-        random: &mut dyn FnMut() -> Secret,
-    ) -> Result<Self, FlashError> {
-        let store = Store::new::<F>(layout.store)?;
-        let queue = Queue::new::<F>(layout.queue)?;
-        let boot_counter = store.count_boot(flash)?;
-        let (link, signing) = store.secrets(flash, random)?;
-        let enrolment = store.enrolment(flash)?;
-        let code = match enrolment {
-            None => store.code(flash, random)?,
-            Some(_) => [0; 19],
-        };
-        let [b0, b1, b2, b3, b4, b5, b6, b7, ..] = *random().expose();
-        let keys = KeyPair::from_secret(link);
-        Ok(Self {
-            device: DeviceId::of(keys.public()),
-            queued: queue.count(flash)?,
-            lost: store.lost(flash)?,
-            store,
-            queue,
-            keys,
-            signing,
-            enrolment,
-            code: Code::from_random(&code),
-            boot_counter,
-            boot_id: [b0, b1, b2, b3, b4, b5, b6, b7],
-        })
-    }
 }
 
 /// The agent, over a flash.
@@ -197,29 +148,6 @@ impl<F: MultiwriteNorFlash> Agent<F> {
             hello_ms: None,
             flash,
         })
-    }
-
-    /// Takes the stored parameters into use, once. They were checked before they were stored; they are checked again.
-    #[inline(never)] // its frame is freed before the next one's begins
-    fn load_parameters(&mut self) {
-        if mem::replace(&mut self.loaded, true) {
-            return;
-        }
-        let Ok(raised) = self.store.raised(&mut self.flash) else { return };
-        self.use_rules(&[], raised);
-        let mut buffer = [0; STORE_BUFFER];
-        let Some(enrolment) = &self.enrolment else { return };
-        let Ok(Some(cose)) = self.store.parameters(&mut self.flash, &mut buffer) else { return };
-        if let Ok(parameters) = Parameters::verify(cose, self.device, &enrolment.site.signing, verify) {
-            self.use_rules(&parameters.rules, raised);
-            self.report.every(parameters.report_ms);
-            self.parameters = parameters.version;
-        }
-    }
-
-    #[inline(never)] // its frame must not stay in the caller, below which a signature is checked
-    fn use_rules(&mut self, rules: &[Rule], raised: Raised) {
-        self.rules = Rules::new(rules, raised);
     }
 
     /// The device's identifier.
@@ -414,39 +342,6 @@ impl<F: MultiwriteNorFlash> Agent<F> {
         self.tell_lost(now_ms);
     }
 
-    #[inline(never)] // its frame is freed before the next one's begins
-    fn take_parameters(&mut self, cose: &[u8]) -> ParametersOutcome {
-        let Some(enrolment) = &self.enrolment else { return ParametersOutcome::NotSigned };
-        let parameters = match Parameters::verify(cose, self.device, &enrolment.site.signing, verify) {
-            Ok(parameters) => parameters,
-            Err(StatementError::Cose { .. } | StatementError::OtherDevice) => {
-                return ParametersOutcome::NotSigned;
-            }
-            Err(StatementError::Malformed | StatementError::Range { .. }) => {
-                return ParametersOutcome::Invalid;
-            }
-        };
-        if parameters.version <= self.parameters {
-            return ParametersOutcome::Older;
-        }
-        if self.store.set_parameters(&mut self.flash, cose).is_err() {
-            return ParametersOutcome::NotStored;
-        }
-        self.rules.replace(&parameters.rules);
-        let _ = self.store.set_raised(&mut self.flash, self.rules.raised());
-        self.report.every(parameters.report_ms);
-        self.parameters = parameters.version;
-        ParametersOutcome::Applied
-    }
-
-    fn take_time(&mut self, now_ms: u64, cose: &[u8]) {
-        let Some(enrolment) = &self.enrolment else { return };
-        let key = &enrolment.site.signing;
-        if let Ok(time) = Time::verify(cose, self.device, self.boot_id, key, verify) {
-            self.unix_offset_ms = Some(time.unix_ms.saturating_sub(now_ms));
-        }
-    }
-
     /// Does what is due: handshakes, repeats, the next message.
     pub fn poll(&mut self, now_ms: u64, random: &mut dyn FnMut() -> Secret) {
         self.load_parameters();
@@ -464,58 +359,5 @@ impl<F: MultiwriteNorFlash> Agent<F> {
         let code = self.code.key();
         let ours = Ours { keys: &self.keys, enrolment: self.enrolment.as_ref(), code: &code };
         self.link.poll(now_ms, &ours, random);
-    }
-
-    /// Says the next thing, if the line is free: greeting, outcome, finding, readings.
-    #[inline(never)] // its frame is freed before the next one's begins
-    fn speak(&mut self, now_ms: u64) {
-        if !self.link.output().is_empty() {
-            return;
-        }
-        if self.hello_ms.is_none_or(|hello| now_ms.saturating_sub(hello) >= HELLO_INTERVAL_MS) {
-            let hello = Hello {
-                measurement: self.board.measurement,
-                firmware: self.board.firmware,
-                model: self.board.model(),
-                boot_counter: self.boot_counter,
-                boot_id: self.boot_id,
-                uptime_ms: now_ms,
-                parameters: self.parameters,
-                queued: self.queued,
-            };
-            if self.link.say(&ToSite::Hello(hello), now_ms) {
-                self.hello_ms = Some(now_ms);
-            }
-        } else if let Some(outcome) = self.outcome {
-            let state = ParametersState { version: self.parameters, outcome };
-            if self.link.say(&ToSite::ParametersState(state), now_ms) {
-                self.outcome = None;
-            }
-        } else if !self.send_finding(now_ms) {
-            let readings: List<Reading, MAX_READINGS> = self.report.due(now_ms);
-            if !readings.is_empty() && self.link.say(&ToSite::Readings(readings), now_ms) {
-                self.report.sent(now_ms);
-            }
-        }
-    }
-
-    /// Sends the oldest finding, or sends it again; says whether it is in the output.
-    #[inline(never)] // its frame is freed before the next one's begins
-    fn send_finding(&mut self, now_ms: u64) -> bool {
-        if self.under_way.is_some_and(|under_way| now_ms < under_way.until_ms) || self.queued == 0 {
-            return false;
-        }
-        let mut buffer = [0; QUEUE_ENTRY];
-        let entry = self.queue.peek(&mut self.flash, &mut buffer);
-        let Ok(Some(Entry { sequence, cose })) = entry else { return false };
-        let Some(cose) = Blob::new(cose) else { return false };
-        if !self.link.say(&ToSite::Finding(cose), now_ms) {
-            return false;
-        }
-        let again = self.under_way.filter(|under_way| under_way.sequence == sequence);
-        let tries = again.map_or(0, |under_way| under_way.tries) + 1;
-        let until_ms = now_ms.saturating_add(ACKNOWLEDGE_TIMEOUT_MS);
-        self.under_way = Some(UnderWay { sequence, until_ms, tries });
-        true
     }
 }

@@ -63,7 +63,7 @@ fn an_unknown_an_expired_and_a_used_code_are_refused_and_said_so() {
     assert_eq!(thief.code().unwrap(), &code);
     pair.site.dropped.clear();
     thief.poll(0, &mut || Random(99).secret());
-    pair.site.receive(&thief.output().to_vec(), 100_000);
+    pair.site.receive(thief.output(), 100_000);
     assert_eq!(pair.site.dropped, [Dropped::Code(OfferError::Used)]);
     assert_eq!(pair.site.devices.len(), 1);
 }
