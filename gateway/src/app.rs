@@ -7,7 +7,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde_json::{Value, json};
 use sitewarden_broker as broker;
 use sitewarden_core::{Event, Gate};
 use sitewarden_devices::Registry;
@@ -29,6 +28,13 @@ use crate::sources::{DialectFiles, Rules};
 use crate::web::live::Live;
 use crate::{background, demo, pipeline, web};
 
+mod document;
+mod ready;
+
+pub(crate) use document::document;
+pub(crate) use ready::Ready;
+use ready::reachable;
+
 type AppError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Every table of the product, in the order in which slices refer to each other.
@@ -39,64 +45,6 @@ pub(crate) const MIGRATIONS: &[Migrations] = &[
     sitewarden_broker::store::MIGRATIONS,
     sitewarden_identity::MIGRATIONS,
 ];
-
-/// Where the gateway is, once it serves.
-pub(crate) struct Ready {
-    https: SocketAddr,
-    mqtt: Option<SocketAddr>,
-    mqtts: Option<SocketAddr>,
-    setup_code: Option<String>,
-    ca: PathBuf,
-    ca_words: String,
-    demo: bool,
-}
-
-impl Ready {
-    /// The ready line of `--json` and `--ready-fd`.
-    pub(crate) fn to_json(&self) -> Value {
-        json!({
-            "ready": true,
-            "https": format!("https://{}", reachable(self.https)),
-            "mqtt": self.mqtt.map(|address| reachable(address).to_string()),
-            "mqtts": self.mqtts.map(|address| reachable(address).to_string()),
-            "setup_code": self.setup_code,
-            "ca": self.ca,
-            "demo": self.demo,
-        })
-    }
-
-    /// The same for a person.
-    pub(crate) fn for_people(&self) -> String {
-        let mut lines = vec![format!("Sitewarden {} is ready", env!("CARGO_PKG_VERSION"))];
-        lines.push(format!("  open        https://{}/", reachable(self.https)));
-        if let Some(code) = &self.setup_code {
-            lines.push(format!("  set-up code {code}   (asked for once, by the first page)"));
-        }
-        lines.push(format!("  site CA     {}", self.ca.display()));
-        lines.push(format!("              {}", self.ca_words));
-        if let Some(address) = self.mqtts {
-            lines.push(format!("  MQTT (TLS)  {}", reachable(address)));
-        }
-        if let Some(address) = self.mqtt {
-            lines.push(format!("  MQTT        {}", reachable(address)));
-        }
-        if self.demo {
-            lines.push("  demo        a small cold store is played; nothing of it is real".to_owned());
-        }
-        lines.join("\n")
-    }
-}
-
-/// An address that a client on this machine can use: the loopback one for "all addresses".
-fn reachable(address: SocketAddr) -> SocketAddr {
-    match address {
-        SocketAddr::V4(v4) if v4.ip().is_unspecified() => SocketAddr::from(([127, 0, 0, 1], v4.port())),
-        SocketAddr::V6(v6) if v6.ip().is_unspecified() => {
-            SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], v6.port()))
-        }
-        other => other,
-    }
-}
 
 /// The ground that every mode stands on: store, policies, gate, keys, inventory.
 pub(crate) struct Ground {
@@ -157,31 +105,6 @@ pub(crate) fn run(
     let ground = Ground::open(config, state)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("web").build()?;
     runtime.block_on(serve(config, state, demo, ground, announce))
-}
-
-/// The API's document. The routes are built as for serving, on a state folder that is removed again.
-pub(crate) fn document() -> Result<String, AppError> {
-    let state = std::env::temp_dir().join(format!("sitewarden-openapi-{}", std::process::id()));
-    let mut config = Config::default();
-    config.broker.listeners.clear();
-    config.web.listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    let ground = Ground::open(&config, &state)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let document = runtime.block_on(async {
-        let ground = Arc::new(ground);
-        let stop = CancellationToken::new();
-        let latest = sitewarden_telemetry::load_latest(&ground.store).await?;
-        let parts = tokio::task::block_in_place(|| {
-            Parts::build(&config, &state, Arc::clone(&ground), latest, &stop)
-        })?;
-        let (running, site) = parts.spawn(&config, false, &stop)?;
-        let document = web::openapi(&site).to_pretty_json()?;
-        drop(site);
-        running.shut_down(&stop).await;
-        Ok(document)
-    });
-    std::fs::remove_dir_all(&state)?;
-    document
 }
 
 async fn serve(
@@ -464,6 +387,7 @@ impl Running {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::Value;
 
     /// All migrations together are what `gateway/schema.sql` says, so that a change of a table shows in the
     /// diff. To take a change over, write what the failed test prints.

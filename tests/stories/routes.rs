@@ -21,6 +21,8 @@ enum Who {
     Operator,
     /// Technician or owner.
     Technician,
+    /// Technician, operator or owner.
+    Crew,
     /// Owner alone.
     Owner,
     /// A person with a session, not a key.
@@ -50,7 +52,7 @@ const CASES: &[Case] = &[
     ),
     Case("POST", "/session", Who::Anybody, || json!({"login": "nobody", "password": "wrong-password-here"})),
     Case("GET", "/session", Who::Person, nothing),
-    Case("DELETE", "/session", Who::Person, nothing),
+    Case("DELETE", "/session", Who::Anybody, nothing),
     Case("GET", "/sessions", Who::Reader, nothing),
     Case("DELETE", "/sessions/{id}", Who::Owner, nothing),
     Case("GET", "/users", Who::Owner, nothing),
@@ -68,7 +70,7 @@ const CASES: &[Case] = &[
     Case("GET", "/overview", Who::Reader, nothing),
     Case("GET", "/devices", Who::Reader, nothing),
     Case("GET", "/devices/{id}", Who::Reader, nothing),
-    Case("PATCH", "/devices/{id}", Who::Operator, || json!({"zone": "cold"})),
+    Case("PATCH", "/devices/{id}", Who::Crew, || json!({"zone": "cold"})),
     Case("POST", "/devices/enrol", Who::Technician, || json!({"id": "thermo-2"})),
     Case("POST", "/devices/{id}/approve", Who::Operator, nothing),
     Case("POST", "/devices/{id}/quarantine", Who::Operator, || json!({"reason": "odd"})),
@@ -158,9 +160,11 @@ async fn a_viewer_changes_nothing_and_each_role_only_what_is_its_own() {
         api.get("/api/v1/site-log/head").await.expect(200)["size"].clone()
     };
 
-    for (role, may) in
-        [("viewer", &[][..]), ("technician", &[Who::Technician]), ("operator", &[Who::Operator])]
-    {
+    for (role, may) in [
+        ("viewer", &[][..]),
+        ("technician", &[Who::Technician, Who::Crew]),
+        ("operator", &[Who::Operator, Who::Crew]),
+    ] {
         let api = site.api(&gateway, role).await;
         let before = head(owner.clone()).await;
         for case in

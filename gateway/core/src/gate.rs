@@ -318,14 +318,12 @@ impl Gate {
     }
 
     /// A permit for what no person asked for: expiry, pipeline, retention.
-    #[must_use]
     pub fn system(&self, reason: &'static str, action: Action, resource: Resource) -> Permit {
         Permit { principal: Principal::System { reason }, action, resource, epoch: self.decider.epoch() }
     }
 
     /// A permit for a person at the console: whoever can open the owner-only socket or the state folder
     /// already holds everything that the policies protect.
-    #[must_use]
     pub fn console(&self, action: Action, resource: Resource) -> Permit {
         Permit { principal: Principal::Console, action, resource, epoch: self.decider.epoch() }
     }

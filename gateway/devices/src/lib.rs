@@ -24,8 +24,8 @@ pub use device::{
 pub use error::DeviceError;
 pub use registry::{Known, Proof, Registry};
 pub use routes::{
-    Certificate, Deps, DeviceView, EnrolRequest, EnrolResult, LatestView, OpenFindings, SignCsr, ValueView,
-    enrol_device, routes,
+    Certificate, Deps, DeviceView, EnrolRequest, EnrolResult, LatestOf, LatestView, OpenFindings, SignCsr,
+    ValueView, enrol_device, routes,
 };
 pub use rows::{load, save_presence};
 

@@ -33,6 +33,9 @@ pub use view::{DeviceView, LatestView, ValueView};
 /// Numbers of open findings by device.
 pub type OpenFindings = Arc<dyn Fn(&Connection) -> Result<HashMap<String, u32>, ApiError> + Send + Sync>;
 
+/// Latest values by device id.
+pub type LatestOf = Arc<dyn Fn(&str) -> Vec<LatestView> + Send + Sync>;
+
 /// Signs a certificate request for a device id.
 pub type SignCsr = Arc<dyn Fn(&str, &str) -> Result<Certificate, String> + Send + Sync>;
 
@@ -48,7 +51,7 @@ pub struct Deps {
     /// Wall time of the box.
     pub now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// Latest values of a device.
-    pub latest: Arc<dyn Fn(&str) -> Vec<LatestView> + Send + Sync>,
+    pub latest: LatestOf,
     /// Open findings by device.
     pub open_findings: OpenFindings,
     /// Signs a certificate request (PEM) for a device id.
@@ -171,6 +174,7 @@ async fn answer(deps: &Deps, id: &str) -> Result<Json<DeviceDetail>, ApiError> {
 /// What may be changed of a device.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = DeviceChange)]
 struct Change {
     /// Name for people.
     #[schema(max_length = 200)]
@@ -205,6 +209,7 @@ fn kind_of(word: &str) -> Result<sitewarden_core::AssetKind, ApiError> {
 /// Why, for the log.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schema(as = DeviceNote)]
 struct Note {
     /// Note for the log.
     #[schema(max_length = 200)]
@@ -227,6 +232,7 @@ async fn approve(
 /// Why a device is cut off.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = QuarantineReason)]
 struct Reason {
     /// Reason for the log.
     #[schema(min_length = 1, max_length = 200)]

@@ -105,8 +105,7 @@ fn a_password_is_bound_to_its_client_id_and_void_after_the_next_enrolment() {
     let registry = Registry::default();
     let enrol_once = || {
         let permit = gate().console(Action::DeviceEnrol, resource("thermo"));
-        let sign: Arc<dyn Fn(&str, &str) -> Result<Certificate, String> + Send + Sync> =
-            Arc::new(|_, _| Err("no CA".to_owned()));
+        let sign: SignCsr = Arc::new(|_, _| Err("no CA".to_owned()));
         let request = EnrolRequest { id: "thermo".to_owned(), ..EnrolRequest::default() };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
         let (device, result) = runtime

@@ -213,12 +213,13 @@ async fn identity_metrics(site: &Site, page: &mut Page) {
     page.sample("sitewarden_auth_events_dropped_total", "counter", help, &[], float(figures.events_dropped));
     let now = site.ground.clock.now().wall;
     if let Ok(active) = site.ground.store.read(move |conn| sitewarden_identity::active(conn, now)).await {
+        // The seeds' names end like a counter's and the values go up and down: untyped is true of both.
         let help = "Sessions that are live";
-        page.sample("auth_sessions_active_total", "gauge", help, &[], float(active.sessions));
+        page.sample("auth_sessions_active_total", "untyped", help, &[], float(active.sessions));
         let help = "API keys that are live";
         page.sample(
             "auth_tokens_active_total",
-            "gauge",
+            "untyped",
             help,
             &[("type", "api-key")],
             float(active.api_keys),

@@ -136,10 +136,21 @@ fn router(site: &Site) -> Router {
         ([(axum::http::header::CONTENT_TYPE, "application/json")], document.to_string())
     });
     let who = axum::middleware::from_fn_with_state(site.identity.clone(), sitewarden_identity::authenticate);
-    let api = api.layer(who).route("/api/v1/openapi.json", openapi);
-    let api = layers::with_fallbacks(api);
-    let pages = memory_serve::load!().index_file(Some("/index.html")).into_router();
-    let routes = Router::new().merge(operations::routes(site.clone())).merge(pages).merge(api);
+    let api = api
+        .layer(who)
+        .route("/api/v1/openapi.json", openapi)
+        .route("/api/{*path}", axum::routing::any(layers::unknown_path))
+        .method_not_allowed_fallback(layers::wrong_method);
+    // Every other path is a page's address, which the one page reads itself. Files are asked for again each
+    // time and answered by their ETag: a page never mixes two versions of the box.
+    let pages = memory_serve::load!()
+        .index_file(Some("/index.html"))
+        .fallback(Some("/index.html"))
+        .fallback_status(axum::http::StatusCode::OK)
+        .cache_control(memory_serve::CacheControl::NoCache)
+        .html_cache_control(memory_serve::CacheControl::NoCache)
+        .into_router();
+    let routes = Router::new().merge(operations::routes(site.clone())).merge(api).fallback_service(pages);
     harden(routes, Settings::default())
 }
 

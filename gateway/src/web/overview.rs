@@ -13,6 +13,7 @@ use sitewarden_core::{Action, AssetRef, ReadingValue, Resource, Timestamp};
 use sitewarden_devices::{DeviceView, Freshness, LatestView, Registry, ValueView};
 use sitewarden_findings::Counts;
 use sitewarden_http::{ApiError, Caller, Json, Problem};
+use sitewarden_identity::SiteSettings;
 use sitewarden_store::site_log;
 use sitewarden_telemetry::LatestValues;
 use utoipa::ToSchema;
@@ -129,14 +130,15 @@ async fn overview(State(site): State<Site>, caller: Caller) -> Result<Json<Overv
     let _ = caller.permit(&site.ground.gate, Action::OverviewRead, Resource::site())?;
     let now = site.ground.clock.now();
     let registry = Arc::clone(&site.ground.registry);
-    let (counts, open, recent) = site
+    let (counts, open, recent, settings) = site
         .ground
         .store
         .read(move |conn| {
             let counts = sitewarden_findings::counts(conn)?;
             let open = open_by_device(conn, &registry)?;
             let recent = site_log::search(conn, &site_log::Filter::default(), CHANGES * 4)?;
-            Ok::<_, ApiError>((counts, open, recent))
+            let settings = sitewarden_identity::site_settings(conn)?;
+            Ok::<_, ApiError>((counts, open, recent, settings))
         })
         .await?;
     let devices = DeviceCounts::of(&site.ground.registry, now.wall);
@@ -157,11 +159,11 @@ async fn overview(State(site): State<Site>, caller: Caller) -> Result<Json<Overv
         devices,
         tiles: super::devices(&site).views(&open),
         changes: recent.iter().filter_map(|record| ChangeView::of(record, &names)).take(CHANGES).collect(),
-        the_box: box_view(&site, now),
+        the_box: box_view(&site, now, settings),
     }))
 }
 
-fn box_view(site: &Site, now: sitewarden_core::Now) -> BoxView {
+fn box_view(site: &Site, now: sitewarden_core::Now, settings: Option<SiteSettings>) -> BoxView {
     let metrics = site.broker.metrics();
     let uptime = now.mono.micros() / 1_000_000;
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
@@ -171,7 +173,8 @@ fn box_view(site: &Site, now: sitewarden_core::Now) -> BoxView {
         version: env!("CARGO_PKG_VERSION"),
         uptime_s: uptime,
         demo: site.demo,
-        site_name: site.config.site.name.clone(),
+        // The name that the wizard was given counts over the configuration's.
+        site_name: settings.map_or_else(|| site.config.site.name.clone(), |settings| settings.site_name),
         broker: BrokerView { clients: metrics.connections.get(), messages_per_s },
     }
 }

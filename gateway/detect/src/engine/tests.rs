@@ -1,3 +1,5 @@
+//! Tests of the engine: holds, windows, timers, reloads, on events with times.
+
 use std::sync::Arc;
 
 use super::*;

@@ -65,15 +65,16 @@ impl Window {
         let mut taken = Taken::default();
         let time = entry.time;
         if let Some(newest) = self.entries.back().map(|entry| entry.time)
-            && newest.since(time) > rule.timespan {
-                // Whichever of the two is nearer to the box's clock is right about the time.
-                let off = |time: Timestamp| time.since(wall).max(wall.since(time));
-                if off(newest) <= off(time) {
-                    taken.late = true;
-                    return taken;
-                }
-                *self = Self { queued: self.queued, ..Self::default() };
+            && newest.since(time) > rule.timespan
+        {
+            // Whichever of the two is nearer to the box's clock is right about the time.
+            let off = |time: Timestamp| time.since(wall).max(wall.since(time));
+            if off(newest) <= off(time) {
+                taken.late = true;
+                return taken;
             }
+            *self = Self { queued: self.queued, ..Self::default() };
+        }
         if let Some(waiting) = self.waiting.filter(|waiting| time.since(waiting.since) > rule.timespan) {
             taken.fired_before = Some(waiting.since.after(rule.timespan));
             self.consume();

@@ -227,10 +227,11 @@ impl Matcher {
         let (opened, candidates, stamp) = (&mut self.opened, &mut self.candidates, self.stamp);
         let mut open = |rule: u32| {
             if let Some(last) = opened.get_mut(rule as usize).filter(|last| **last != stamp)
-                && plan.holds(rule) {
-                    *last = stamp;
-                    candidates.push(rule);
-                }
+                && plan.holds(rule)
+            {
+                *last = stamp;
+                candidates.push(rule);
+            }
         };
         self.program.always.iter().for_each(|rule| open(*rule));
         self.slots.inspect(source);
@@ -308,12 +309,13 @@ fn open_text(slots: &mut Slots, id: u32, field: &Field, text: &[u8], open: &mut 
         }
     }
     if !field.base.is_empty()
-        && let Some(slash) = memchr::memrchr(b'\\', text) {
-            let base = text.get(slash + 1..).unwrap_or_default();
-            for rule in field.base.get(&folded(base)).into_iter().flatten() {
-                open(*rule);
-            }
+        && let Some(slash) = memchr::memrchr(b'\\', text)
+    {
+        let base = text.get(slash + 1..).unwrap_or_default();
+        for rule in field.base.get(&folded(base)).into_iter().flatten() {
+            open(*rule);
         }
+    }
     if field.gram_gates {
         slots.search(id, field, text, open);
     }

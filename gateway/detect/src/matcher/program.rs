@@ -114,13 +114,7 @@ impl Program {
         self.field_ids.get(name).copied()
     }
 
-    fn add(
-        &mut self,
-        rule: &Rule,
-        index: u32,
-        shared: &mut Shared,
-        uses: &HashMap<Gate, usize>,
-    ) {
+    fn add(&mut self, rule: &Rule, index: u32, shared: &mut Shared, uses: &HashMap<Gate, usize>) {
         let Body::Detection(detection) = &rule.body else {
             self.rules.push(Logics { condition: Logic::Any(Vec::new()), scope: None, clear: None });
             return;
@@ -165,9 +159,10 @@ impl Program {
         let text = searched.and_then(gate::fragment).zip(field);
         let marked = text.is_some();
         if let Some((text, field)) = text
-            && let Some(field) = self.fields.get_mut(field as usize) {
-                field.grams.get_or_insert_default().add(&text, mark_of(id));
-            }
+            && let Some(field) = self.fields.get_mut(field as usize)
+        {
+            field.grams.get_or_insert_default().add(&text, mark_of(id));
+        }
         let beyond_ascii = pattern.is_some_and(|pattern| !gate::is_ascii(pattern));
         self.atoms.push(Compiled { field, other, marked, beyond_ascii, atom: atom.clone() });
         shared.insert(key, id);

@@ -1,3 +1,5 @@
+//! Tests of the compiled matcher: it agrees with the plain reading of a rule, on bytes and on typed events.
+
 use std::sync::Arc;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Tests of patterns: wildcards, escapes, case, as the specification writes them.
+
 use super::*;
 
 fn text(t: &str) -> Part {

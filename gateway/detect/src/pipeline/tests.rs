@@ -1,3 +1,5 @@
+//! Tests of processing pipelines: names, values and log sources that they change.
+
 use std::sync::Arc;
 
 use sitewarden_core::{LogSource, Now, Timestamp};

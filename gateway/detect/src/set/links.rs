@@ -110,9 +110,10 @@ impl Links {
         };
         for (index, rule) in rules.iter().enumerate() {
             if let Some(suppress) = rule.edge.as_ref().and_then(|edge| edge.suppress.as_ref())
-                && let Some(parent) = links.parents.get_mut(index) {
-                    *parent = by_name.get(&suppress.when).copied();
-                }
+                && let Some(parent) = links.parents.get_mut(index)
+            {
+                *parent = by_name.get(&suppress.when).copied();
+            }
             let Body::Correlation(correlation) = &rule.body else { continue };
             for (position, (name, _)) in correlation.rules.iter().enumerate() {
                 let Some(base) = by_name.get(name).copied() else { continue };

@@ -1,3 +1,5 @@
+//! Tests of rule sets: loading, references between rules, mistakes.
+
 use super::*;
 
 const RULE: &str = "title: t\nlogsource: {product: p}\ndetection:\n  sel: {a: 1}\n  condition: sel\n";

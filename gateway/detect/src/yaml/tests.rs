@@ -1,3 +1,5 @@
+//! Tests of the YAML reader: places, bounds, what it refuses.
+
 use super::*;
 
 fn one(text: &str) -> Node {

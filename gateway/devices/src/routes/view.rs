@@ -81,6 +81,7 @@ pub struct DeviceView {
 
 /// A device with everything that the box knows of it.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DeviceDetail)]
 pub(super) struct DeviceDetail {
     #[serde(flatten)]
     device: DeviceView,
@@ -108,6 +109,7 @@ pub(super) struct CredentialView {
 
 /// One change of trust.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TrustChange)]
 pub(super) struct HistoryView {
     /// When.
     #[schema(value_type = String, format = DateTime)]

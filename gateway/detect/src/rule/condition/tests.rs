@@ -1,3 +1,5 @@
+//! Tests of the condition parser: every form, and mistakes with their place.
+
 use super::*;
 
 fn selections() -> Vec<(Arc<str>, Logic)> {

@@ -1,3 +1,5 @@
+//! Tests of expressions: values, bounds, mistakes with their place.
+
 use super::*;
 
 fn holds(expression: &str) -> bool {
