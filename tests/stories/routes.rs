@@ -71,7 +71,7 @@ const CASES: &[Case] = &[
     Case("GET", "/devices", Who::Reader, nothing),
     Case("GET", "/devices/{id}", Who::Reader, nothing),
     Case("PATCH", "/devices/{id}", Who::Crew, || json!({"zone": "cold"})),
-    Case("POST", "/devices/enrol", Who::Technician, || json!({"id": "thermo-2"})),
+    Case("POST", "/devices/enrol", Who::Crew, || json!({"id": "thermo-2"})),
     Case("POST", "/devices/{id}/approve", Who::Operator, nothing),
     Case("POST", "/devices/{id}/quarantine", Who::Operator, || json!({"reason": "odd"})),
     Case("POST", "/devices/{id}/release", Who::Operator, nothing),
