@@ -53,9 +53,9 @@ const CASES: &[Case] = &[
     Case("POST", "/session", Who::Anybody, || json!({"login": "nobody", "password": "wrong-password-here"})),
     Case("GET", "/session", Who::Person, nothing),
     Case("DELETE", "/session", Who::Anybody, nothing),
-    Case("GET", "/sessions", Who::Reader, nothing),
+    Case("GET", "/sessions", Who::Person, nothing),
     Case("DELETE", "/sessions/{id}", Who::Owner, nothing),
-    Case("GET", "/users", Who::Owner, nothing),
+    Case("GET", "/users", Who::Operator, nothing),
     Case(
         "POST",
         "/users",
@@ -84,12 +84,12 @@ const CASES: &[Case] = &[
     Case("POST", "/findings/{id}/reopen", Who::Operator, || json!({"reason": "again"})),
     Case("GET", "/rules", Who::Reader, nothing),
     Case("GET", "/rules/{id}", Who::Reader, nothing),
-    Case("POST", "/rules/reload", Who::Owner, nothing),
-    Case("GET", "/policies", Who::Reader, nothing),
+    Case("POST", "/rules/reload", Who::Operator, nothing),
+    Case("GET", "/policies", Who::Operator, nothing),
     Case("POST", "/policies/reload", Who::Owner, nothing),
-    Case("GET", "/policies/decisions", Who::Reader, nothing),
-    Case("GET", "/audit", Who::Reader, nothing),
-    Case("GET", "/site-log/head", Who::Reader, nothing),
+    Case("GET", "/policies/decisions", Who::Operator, nothing),
+    Case("GET", "/audit", Who::Operator, nothing),
+    Case("GET", "/site-log/head", Who::Operator, nothing),
     Case("GET", "/events", Who::Reader, nothing),
 ];
 
@@ -152,37 +152,41 @@ async fn without_sign_in_every_route_but_the_first_page_s_is_refused() {
 }
 
 #[tokio::test]
-async fn a_viewer_changes_nothing_and_each_role_only_what_is_its_own() {
+async fn each_role_may_what_is_its_own_and_a_refusal_changes_nothing() {
     let site = Site::new("");
     let gateway = site.start().await;
     let owner = site.api(&gateway, "owner").await;
-    let head = |api: crate::support::http::Api| async move {
-        api.get("/api/v1/site-log/head").await.expect(200)["size"].clone()
-    };
+    let roles = [
+        ("viewer", &[Who::Reader][..]),
+        ("technician", &[Who::Reader, Who::Technician, Who::Crew]),
+        ("operator", &[Who::Reader, Who::Operator, Who::Crew]),
+    ];
 
-    for (role, may) in [
-        ("viewer", &[][..]),
-        ("technician", &[Who::Technician, Who::Crew]),
-        ("operator", &[Who::Operator, Who::Crew]),
-    ] {
+    for (role, may) in roles {
         let api = site.api(&gateway, role).await;
-        let before = head(owner.clone()).await;
-        for case in
-            CASES.iter().filter(|case| case.0 != "GET" && !matches!(case.2, Who::Anybody | Who::Person))
-        {
-            if may.contains(&case.2) {
-                continue;
-            }
+        let before = owner.get("/api/v1/site-log/head").await.expect(200);
+        // The live stream never ends by itself: it has a story of its own.
+        let cases =
+            CASES.iter().filter(|case| !matches!(case.2, Who::Anybody | Who::Person) && case.1 != "/events");
+        let (own, others): (Vec<&Case>, Vec<&Case>) = cases.partition(|case| may.contains(&case.2));
+        for case in others {
             let answer = api.send(method(case.0), &concrete(case.1), body(case)).await;
 
             assert_eq!(answer.status, 403, "{role}: {}: {}", answer.request, answer.text);
             assert_eq!(answer.headers["content-type"], "application/problem+json", "{}", answer.request);
         }
-        assert_eq!(
-            head(owner.clone()).await,
-            before,
-            "{role}: what is refused leaves no change on record at once"
-        );
+        let after = owner.get("/api/v1/site-log/head").await.expect(200);
+        assert_eq!(before["size"], after["size"], "{role}: a refusal is no change");
+        for case in own {
+            let answer = api.send(method(case.0), &concrete(case.1), body(case)).await;
+
+            assert!(
+                !matches!(answer.status, 401 | 403 | 500..),
+                "{role}: {} {}",
+                answer.request,
+                answer.text
+            );
+        }
     }
     gateway.stop().await;
 }
