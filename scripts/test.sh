@@ -7,7 +7,7 @@
 # `cargo clippy` would check every dependency a second time, see CONTRIBUTING.md for the measurement.
 . "$(dirname "$0")/lib.sh"
 
-ALL=(setup ui house build unit stories agent firmware)
+ALL=(setup ui house build unit stories firmware agent)
 LOGS="$SETUP/logs"
 mkdir -p "$LOGS"
 
@@ -43,7 +43,11 @@ part_stories() { linted test "${CARGO_FLAGS[@]}" --workspace --test stories; }
 
 part_agent() {
     [ -f agent-nostd/Cargo.toml ] || { say "agent-nostd: not there"; return 0; }
-    (cd agent-nostd && cargo fmt --all --check && linted test "${CARGO_FLAGS[@]}" --workspace)
+    # Its stories need the firmware as an ELF file and the Python peers.
+    local elf root="$PWD"
+    elf="$(sh agent-nostd/firmware/build.sh | tail -n 1)"
+    (cd agent-nostd && cargo fmt --all --check \
+        && SITEWARDEN_FIRMWARE="$elf" SITEWARDEN_PYTHON="$root/.venv/bin/python" linted test "${CARGO_FLAGS[@]}" --workspace)
 }
 
 part_firmware() {

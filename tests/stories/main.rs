@@ -15,6 +15,7 @@ mod health;
 mod operations;
 mod peers;
 mod people;
+mod policies;
 mod recordings;
 mod refusals;
 mod routes;

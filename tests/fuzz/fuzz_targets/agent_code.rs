@@ -1,0 +1,9 @@
+//! Enrolment codes, typed or scanned.
+//!
+//! The body stands in its crate and is replayed by `make test`; here libFuzzer drives it.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    sitewarden_wire::code::fuzz_code(data);
+});

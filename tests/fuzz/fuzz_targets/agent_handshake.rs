@@ -1,0 +1,9 @@
+//! Handshakes of the agent's link.
+//!
+//! The body stands in its crate and is replayed by `make test`; here libFuzzer drives it.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    sitewarden_wire::handshake::fuzz_handshake(data);
+});

@@ -1,0 +1,9 @@
+//! Payloads through every shipped kind of dialect.
+//!
+//! The body stands in its crate and is replayed by `make test`; here libFuzzer drives it.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    sitewarden_ingest::fuzz_decode(data);
+});

@@ -1,0 +1,9 @@
+//! What the rules remember, read back from a file.
+//!
+//! The body stands in its crate and is replayed by `make test`; here libFuzzer drives it.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    sitewarden_detect::fuzz_snapshot(data);
+});
