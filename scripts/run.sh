@@ -6,5 +6,6 @@
 scripts/setup.sh build
 scripts/ui.sh build
 cargo build --release --bin sitewarden
-mkdir -p run/demo
+# The program makes the folder itself, for its owner alone.
+mkdir -p run
 exec "$TARGET/release/sitewarden" run --demo --state run/demo "$@"

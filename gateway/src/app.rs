@@ -251,6 +251,7 @@ impl Parts {
     ) -> Result<(Running, web::Site), AppError> {
         let ground = self.ground;
         let metrics = Arc::new(pipeline::Metrics::default());
+        let engine_ended = CancellationToken::new();
         let engine = pipeline::spawn(pipeline::Deps {
             store: ground.store.clone(),
             gate: ground.gate.clone(),
@@ -267,6 +268,7 @@ impl Parts {
             demo,
             memory: self.memory,
             stop: stop.clone(),
+            ended: engine_ended.clone(),
         })?;
         let broker = self.broker.spawn();
         let background = background::Deps {
@@ -305,7 +307,7 @@ impl Parts {
             demo,
         };
         let web = web::spawn(self.https, &site)?;
-        Ok((Running { ground, broker, background, engine, web }, site))
+        Ok((Running { ground, broker, background, engine, engine_ended, web }, site))
     }
 }
 
@@ -315,6 +317,7 @@ struct Running {
     broker: broker::Handle,
     background: background::Deps,
     engine: std::thread::JoinHandle<()>,
+    engine_ended: CancellationToken,
     web: axum_server::Handle<SocketAddr>,
 }
 
@@ -362,6 +365,9 @@ impl Running {
             () = ended(SignalKind::terminate()) => tracing::info!("told to end"),
             () = ended(SignalKind::interrupt()) => tracing::info!("interrupted"),
             () = self.broker.ended() => tracing::error!("the broker ended by itself; the box ends so that it is started again"),
+            () = self.engine_ended.cancelled() => {
+                tracing::error!("the engine ended by itself; the box ends so that it is started again");
+            }
         }
     }
 

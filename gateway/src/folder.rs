@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use inotify::{Inotify, WatchMask};
+use inotify::{Inotify, WatchMask, Watches};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
-use crate::limits::{FILE_BYTES, FOLDER_FILES};
+use crate::limits::{FILE_BYTES, FOLDER_DEPTH, FOLDER_FILES};
 
 /// An editor writes several files, or one in several steps: changes within this time are one change.
 const SETTLE: Duration = Duration::from_millis(150);
@@ -39,7 +39,7 @@ pub(crate) enum FolderError {
 /// File name and text of every file with one of the extensions, sub-folders included, sorted by name.
 pub(crate) fn read(dir: &Path, extensions: &[&str]) -> Result<Vec<(String, String)>, FolderError> {
     let mut paths = Vec::new();
-    collect(dir, extensions, &mut paths)?;
+    collect(dir, extensions, &mut paths, 0)?;
     paths.sort();
     paths
         .into_iter()
@@ -56,13 +56,20 @@ pub(crate) fn read(dir: &Path, extensions: &[&str]) -> Result<Vec<(String, Strin
         .collect()
 }
 
-fn collect(dir: &Path, extensions: &[&str], paths: &mut Vec<PathBuf>) -> Result<(), FolderError> {
+fn collect(
+    dir: &Path,
+    extensions: &[&str],
+    paths: &mut Vec<PathBuf>,
+    depth: usize,
+) -> Result<(), FolderError> {
     let failed = |source| FolderError::Read { path: dir.to_owned(), source };
     for entry in std::fs::read_dir(dir).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         // A link is followed as a file, never as a folder: no cycles.
         if entry.file_type().map_err(failed)?.is_dir() {
-            collect(&entry.path(), extensions, paths)?;
+            if depth < FOLDER_DEPTH {
+                collect(&entry.path(), extensions, paths, depth + 1)?;
+            }
         } else if entry.path().extension().is_some_and(|found| extensions.iter().any(|known| found == *known))
         {
             paths.push(entry.path());
@@ -82,9 +89,8 @@ pub(crate) fn watch(
 ) -> Result<(), FolderError> {
     let failed = |source| FolderError::Watch { path: dir.to_owned(), source };
     let inotify = Inotify::init().map_err(failed)?;
-    let what = WatchMask::CLOSE_WRITE | WatchMask::MOVED_TO | WatchMask::MOVED_FROM | WatchMask::DELETE;
-    inotify.watches().add(dir, what).map_err(failed)?;
     let mut events = inotify.into_event_stream(vec![0; 4096]).map_err(failed)?;
+    watch_all(&mut events.watches(), dir, 0).map_err(failed)?;
     let dir = dir.to_owned();
     tokio::spawn(stop.run_until_cancelled_owned(async move {
         while let Some(event) = events.next().await {
@@ -93,9 +99,29 @@ pub(crate) fn watch(
                 continue;
             }
             while let Ok(Some(_)) = tokio::time::timeout(SETTLE, events.next()).await {}
+            // A folder may be new; one that is watched already is watched once.
+            if let Err(error) = watch_all(&mut events.watches(), &dir, 0) {
+                tracing::warn!(dir = %dir.display(), %error, "a new folder is not watched");
+            }
             changed();
         }
     }));
+    Ok(())
+}
+
+/// Watches a folder and those in it.
+fn watch_all(watches: &mut Watches, dir: &Path, depth: usize) -> std::io::Result<()> {
+    let files = WatchMask::CLOSE_WRITE | WatchMask::MOVED_TO | WatchMask::MOVED_FROM | WatchMask::DELETE;
+    watches.add(dir, files | WatchMask::CREATE | WatchMask::ONLYDIR)?;
+    if depth >= FOLDER_DEPTH {
+        return Ok(());
+    }
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            watch_all(watches, &entry.path(), depth + 1)?;
+        }
+    }
     Ok(())
 }
 
@@ -135,6 +161,10 @@ mod tests {
         .expect("watches");
         std::fs::write(folder.path().join("a.yml"), "1").expect("written");
         assert_eq!(receiver.recv().await, Some(()));
+        std::fs::create_dir(folder.path().join("new")).expect("made");
+        assert_eq!(receiver.recv().await, Some(()));
+        std::fs::write(folder.path().join("new/b.yml"), "2").expect("written");
+        assert_eq!(receiver.recv().await, Some(()), "a folder that came later is watched too");
         stop.cancel();
     }
 }

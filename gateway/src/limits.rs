@@ -47,5 +47,8 @@ pub(crate) const DRAIN: Duration = Duration::from_secs(5);
 /// Largest configuration, rule, policy or dialect file, in bytes.
 pub(crate) const FILE_BYTES: u64 = 1024 * 1024;
 
+/// Folders within folders that are read and watched; deeper ones are left alone.
+pub(crate) const FOLDER_DEPTH: usize = 8;
+
 /// Most files read from one configured folder.
 pub(crate) const FOLDER_FILES: usize = 10_000;

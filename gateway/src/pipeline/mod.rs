@@ -52,6 +52,8 @@ pub(crate) struct Deps {
     /// File that the rules' memory is kept in.
     pub(crate) memory: PathBuf,
     pub(crate) stop: CancellationToken,
+    /// Cancelled when the thread ends, for whatever reason.
+    pub(crate) ended: CancellationToken,
 }
 
 /// Counters of the pipeline, for `/metrics` and `/health`.
@@ -78,6 +80,7 @@ pub(crate) struct Metrics {
 /// Starts the engine thread; it ends when told to stop or when the broker is gone.
 pub(crate) fn spawn(deps: Deps) -> std::io::Result<std::thread::JoinHandle<()>> {
     std::thread::Builder::new().name("engine".to_owned()).spawn(move || {
+        let _ended = deps.ended.clone().drop_guard();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         match runtime {
             Ok(runtime) => runtime.block_on(Engine::new(deps).run()),
