@@ -5,19 +5,20 @@ The lists of bans and licences are deny.toml's, so that cargo-deny and this agre
 
 import re
 
-GROUND = {"sitewarden-core", "sitewarden-store", "sitewarden-http", "sitewarden-wire"}
+GROUND = {"sitewarden-core", "sitewarden-log", "sitewarden-store", "sitewarden-http", "sitewarden-wire"}
 # Who may depend on which of the project's own crates; every other slice: the whole ground floor.
 ALLOWED = {
     "sitewarden-core": set(),
     "sitewarden-wire": set(),
-    "sitewarden-store": {"sitewarden-core"},
+    "sitewarden-log": {"sitewarden-core"},
+    "sitewarden-store": {"sitewarden-core", "sitewarden-log"},
     "sitewarden-http": {"sitewarden-core", "sitewarden-store"},
     "sitewarden-ingest": {"sitewarden-core"},
     "sitewarden-detect": {"sitewarden-core"},
 }
 WIRES_ALL = {"sitewarden"}
 # Pure crates have none of these (the broker: only behind its `listener` feature).
-PURE = {"sitewarden-core", "sitewarden-ingest", "sitewarden-detect", "sitewarden-broker", "sitewarden-wire"}
+PURE = {"sitewarden-core", "sitewarden-log", "sitewarden-ingest", "sitewarden-detect", "sitewarden-broker", "sitewarden-wire"}
 NOT_PURE = {"tokio", "rusqlite", "axum", "rustls", "tokio-rustls", "reqwest", "hyper", "socket2", "sitewarden-store"}
 # May be used by tests and benches, never shipped.
 TESTS_ONLY = {"rumqttc", "rumqttd", "rsigma", "proptest", "tempfile"}
