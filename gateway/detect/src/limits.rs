@@ -22,6 +22,12 @@ pub const RULES: usize = 20_000;
 /// Most comparisons in one rule. The largest public rule has about 1,500.
 pub const RULE_ATOMS: usize = 8_192;
 
+/// Most combinations of rules that fulfil the extended condition of an ordered correlation.
+pub const CORRELATION_BRANCHES: usize = 256;
+
+/// Most correlations that stand on each other. Public rules have two.
+pub const CORRELATION_DEPTH: usize = 16;
+
 /// Deepest nesting of parentheses and `not` in a condition.
 pub const CONDITION_DEPTH: usize = 32;
 

@@ -72,7 +72,8 @@ impl Ord for Number {
 impl Hash for Number {
     /// Equal numbers hash alike: a fraction without fractional part hashes as the whole number.
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.as_f64().to_bits().hash(state);
+        // Adding zero makes -0.0, which equals 0, hash like it.
+        (self.as_f64() + 0.0).to_bits().hash(state);
     }
 }
 
@@ -112,6 +113,8 @@ mod tests {
         assert_eq!(Number::Int(5), Number::Float(5.0));
         assert!(Number::Float(-1.5) < Number::Int(-1) && Number::Float(-1.5) > Number::Int(-2));
         assert!(Number::Float(1e300) > Number::Int(i64::MAX));
+        let numbers = std::collections::HashSet::from([Number::Int(0)]);
+        assert!(numbers.contains(&Number::Float(-0.0)) && numbers.contains(&Number::Float(0.0)));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Not the windows themselves. Invariant: feeding ends, since a set has no circle of correlations; and a key whose
 //! deadline came up is queued again as long as it waits for something.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,8 +25,9 @@ impl Engine {
     /// A rule matched on this event: tells the correlations that refer to it, and those that refer to them.
     pub(super) fn feed(&mut self, index: usize, view: &View<'_>, now: Now, out: &mut Vec<FindingDraft>) {
         let set = self.set.clone();
-        let mut open = vec![index];
-        while let Some(base) = open.pop() {
+        // First all that refer to a match are told of it, then what comes of that.
+        let mut open = VecDeque::from([index]);
+        while let Some(base) = open.pop_front() {
             for (referrer, position) in set.links().referrers.get(base).into_iter().flatten() {
                 let Some(rule) = set.rules().get(*referrer) else { continue };
                 let Body::Correlation(correlation) = &rule.body else { continue };
@@ -38,7 +39,7 @@ impl Engine {
                     _ => self.count(*referrer, rule, (correlation, *position), view, now, out),
                 };
                 if fires {
-                    open.push(*referrer);
+                    open.push_back(*referrer);
                 }
             }
         }
@@ -65,16 +66,25 @@ impl Engine {
             Kind::Metric(_, field) => view.key(std::slice::from_ref(field)),
             _ => None,
         };
+        let overdue = match self.states.get(index) {
+            Some(State::Window(table)) => {
+                table.get(&key).is_some_and(|window| window.is_overdue(correlation, view.time))
+            }
+            _ => false,
+        };
+        if overdue {
+            self.end_of_wait(index, rule, correlation, &key, now, out);
+        }
         let suppressed = self.suppressed(index, |by| view.key(by));
         let silent = self.is_silent(index);
         let mono = self.mono;
+        let event = self.stats.events;
         let Some(State::Window(table)) = self.states.get_mut(index) else { return false };
         let (window, evicted) = table.entry(&key, Window::default);
         self.stats.evicted += evicted;
-        let before = window.waiting.is_some().then(|| window.clone());
         let rule_index = u16::try_from(position).unwrap_or(u16::MAX);
-        let taken =
-            window.take(correlation, Entry { time: view.time, rule: rule_index, value }, now.wall, mono);
+        let entry = Entry { time: view.time, event, rule: rule_index, value };
+        let taken = window.take(correlation, entry, now.wall, mono);
         self.stats.dropped += taken.dropped;
         if taken.late {
             self.stats.late += 1;
@@ -82,23 +92,50 @@ impl Engine {
         }
         window.keep(view.kept());
         window.asset = draft::asset_of(view).or_else(|| window.asset.take());
-        let due = window.waiting.map(|waiting| after(waiting.mono, correlation.timespan));
+        let due = window.due(correlation);
         self.timers.queue(&mut window.queued, due, index, &key);
-        let mut fired = false;
-        if let (Some(time), Some(before)) = (taken.fired_before, before) {
-            fired = true;
-            if !silent && !suppressed {
-                out.push(draft::correlated(rule, correlation, &key, &before, time));
-            }
+        let fires = taken.fires && !suppressed;
+        if fires && !silent {
+            out.push(draft::correlated(rule, correlation, &key, window, view.time));
         }
-        if taken.fires {
-            fired = true;
-            if !silent && !suppressed {
-                out.push(draft::correlated(rule, correlation, &key, window, view.time));
-            }
+        self.stats.suppressed += u64::from(taken.fires && suppressed);
+        fires
+    }
+
+    /// A condition with `not` held until its window had passed: that is the match, at the window's end, and the
+    /// latest event of the window is the one that correlations of correlations see.
+    fn end_of_wait(
+        &mut self,
+        index: usize,
+        rule: &Rule,
+        correlation: &Correlation,
+        key: &Arc<str>,
+        now: Now,
+        out: &mut Vec<FindingDraft>,
+    ) {
+        let state = match self.states.get(index) {
+            Some(State::Window(table)) => table.get(key),
+            _ => None,
+        };
+        let Some((window, waiting)) = state.and_then(|window| Some((window, window.waiting?))) else {
+            return;
+        };
+        let fields = window.events.back().map(|event| fields_of(event)).unwrap_or_default();
+        let time = waiting.since.after(correlation.timespan);
+        let view = View::new(&fields, time, window.asset.clone());
+        let suppressed = self.suppressed(index, |by| view.key(by));
+        if !suppressed && !self.is_silent(index) {
+            out.push(draft::correlated(rule, correlation, key, window, time));
         }
-        self.stats.suppressed += u64::from(fired && suppressed);
-        fired && !suppressed
+        if let Some(State::Window(table)) = self.states.get_mut(index)
+            && let Some(window) = table.get_mut(key)
+        {
+            window.consume();
+        }
+        self.stats.suppressed += u64::from(suppressed);
+        if !suppressed {
+            self.feed(index, &view, now, out);
+        }
     }
 
     /// An event of a group that is waited for.
@@ -255,25 +292,14 @@ impl Engine {
         now: Now,
         out: &mut Vec<FindingDraft>,
     ) {
-        let silent = self.is_silent(index);
         let Some(State::Window(table)) = self.states.get_mut(index) else { return };
         let Some(window) = table.get_mut(key) else { return };
-        let Some(waiting) = window.waiting else { return };
-        let due = after(waiting.mono, correlation.timespan);
-        if due > self.mono {
-            self.timers.queue(&mut window.queued, Some(due), index, key);
-            return;
-        }
-        let time = waiting.since.after(correlation.timespan);
-        if !silent {
-            out.push(draft::correlated(rule, correlation, key, window, time));
-        }
-        let last = window.events.back().cloned();
-        window.consume();
-        if let Some(event) = last {
-            let fields = fields_of(&event);
-            let asset = window.asset.clone();
-            self.feed(index, &View::new(&fields, time, asset), now, out);
+        match window.due(correlation) {
+            None => {}
+            Some(due) if due > self.mono => {
+                self.timers.queue(&mut window.queued, Some(due), index, key);
+            }
+            Some(_) => self.end_of_wait(index, rule, correlation, key, now, out),
         }
     }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sitewarden_core::finding::EvidenceEvent;
 use sitewarden_core::{AssetRef, Timestamp};
 
+use super::correlate::after;
 use crate::limits::{WINDOW_EVENTS, WINDOW_EVIDENCE};
 use crate::number::Number;
 use crate::rule::correlation::{Condition, Correlation, Kind, Metric};
@@ -18,6 +19,8 @@ use crate::rule::correlation::{Condition, Correlation, Kind, Metric};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Entry {
     pub(crate) time: Timestamp,
+    /// Which event it was, counted from the start: no event is later than itself.
+    pub(crate) event: u64,
     /// Which of the correlation's rules it is.
     pub(crate) rule: u16,
     /// The value that is counted, for value counts and metrics.
@@ -51,8 +54,6 @@ pub(crate) struct Waiting {
 pub(crate) struct Taken {
     /// The correlation matches now.
     pub(crate) fires: bool,
-    /// A wait that ended before this match: the correlation matched then.
-    pub(crate) fired_before: Option<Timestamp>,
     /// The match was too old to count.
     pub(crate) late: bool,
     /// Matches that had to go.
@@ -75,10 +76,6 @@ impl Window {
             }
             *self = Self { queued: self.queued, ..Self::default() };
         }
-        if let Some(waiting) = self.waiting.filter(|waiting| time.since(waiting.since) > rule.timespan) {
-            taken.fired_before = Some(waiting.since.after(rule.timespan));
-            self.consume();
-        }
         self.expire(rule, time);
         // What has ceased entirely is something new when it comes again.
         self.raised &= !self.entries.is_empty();
@@ -89,13 +86,23 @@ impl Window {
             taken.dropped += 1;
         }
         let holds = self.holds(rule);
-        if matches!(rule.condition, Condition::Rules { negated: true, .. }) {
+        if rule.condition.negated() {
             self.waiting = holds.then(|| self.waiting.unwrap_or(Waiting { since: time, mono }));
         } else {
             taken.fires = holds && !self.raised;
             self.raised = holds;
         }
         taken
+    }
+
+    /// Whether a wait is over at this event time: nothing can lie in its window any more.
+    pub(crate) fn is_overdue(&self, rule: &Correlation, time: Timestamp) -> bool {
+        self.waiting.is_some_and(|waiting| time.since(waiting.since) > rule.timespan)
+    }
+
+    /// When a wait ends by the clock alone: the window's last instant belongs to it.
+    pub(crate) fn due(&self, rule: &Correlation) -> Option<i64> {
+        self.waiting.map(|waiting| after(waiting.mono, rule.timespan).saturating_add(1))
     }
 
     /// Keeps an event as evidence.
@@ -134,31 +141,36 @@ impl Window {
         match &rule.condition {
             Condition::Bounds(_) => self.number(rule).is_some_and(|number| rule.condition.holds(number)),
             Condition::Rules { logic, .. } => {
-                let present: HashSet<usize> =
-                    self.entries.iter().map(|entry| usize::from(entry.rule)).collect();
-                logic.holds(&mut |index| present.contains(&index)) && self.ordered(rule, &present)
+                let present = self.present();
+                logic.holds(&mut |index| present.contains(&index))
+            }
+            Condition::Ordered { branches, .. } => {
+                let present = self.present();
+                branches.iter().any(|branch| {
+                    branch.present.iter().all(|index| present.contains(index))
+                        && !branch.absent.iter().any(|index| present.contains(index))
+                        && self.chain(branch.present.iter().copied()) == branch.present.len()
+                })
             }
         }
     }
 
-    /// For an extended condition of an ordered correlation: those that are present first appear in order.
-    fn ordered(&self, rule: &Correlation, present: &HashSet<usize>) -> bool {
-        if rule.kind != (Kind::Temporal { ordered: true }) {
-            return true;
-        }
-        let mut wanted: Vec<usize> = present.iter().copied().collect();
-        wanted.sort_unstable();
-        self.chain(&wanted) == wanted.len()
+    fn present(&self) -> HashSet<usize> {
+        self.entries.iter().map(|entry| usize::from(entry.rule)).collect()
     }
 
-    /// How many of the wanted rules, from the first on, appear one after the other.
-    fn chain(&self, wanted: &[usize]) -> usize {
-        let mut next = wanted.iter();
+    /// How many of the wanted rules, from the first on, appear one after the other: each later than the one before
+    /// it, by time and for equal times by arrival.
+    fn chain(&self, wanted: impl IntoIterator<Item = usize>) -> usize {
+        let mut next = wanted.into_iter();
         let mut waiting = next.next();
         let mut found = 0;
+        let mut previous = None;
         for entry in &self.entries {
-            if waiting == Some(&usize::from(entry.rule)) {
+            let at = (entry.time, entry.event);
+            if waiting == Some(usize::from(entry.rule)) && previous.is_none_or(|previous| previous < at) {
                 found += 1;
+                previous = Some(at);
                 waiting = next.next();
             }
         }
@@ -176,10 +188,7 @@ impl Window {
             Kind::Temporal { ordered: false } => {
                 count(self.entries.iter().map(|entry| entry.rule).collect::<HashSet<_>>().len())
             }
-            Kind::Temporal { ordered: true } => {
-                let all: Vec<usize> = (0..rule.rules.len()).collect();
-                count(self.chain(&all))
-            }
+            Kind::Temporal { ordered: true } => count(self.chain(0..rule.rules.len())),
             Kind::Metric(metric, _) => self.metric(*metric),
         }
     }

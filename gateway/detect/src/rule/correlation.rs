@@ -5,7 +5,7 @@
 //! that is asked for fits the window's bound.
 #![deny(clippy::indexing_slicing)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::atom::{Logic, Order};
 use super::edge::names;
 use super::{condition, duration};
 use crate::error::{Fault, Place};
-use crate::limits::WINDOW_EVENTS;
+use crate::limits::{CORRELATION_BRANCHES, WINDOW_EVENTS};
 use crate::number::Number;
 use crate::yaml::{Node, Scalar};
 
@@ -55,6 +55,24 @@ pub(crate) enum Condition {
     Bounds(Vec<(Bound, Number)>),
     /// The rules whose matches lie in the window fulfil this; atoms are indices into `rules`.
     Rules { logic: Logic, negated: bool },
+    /// The same for an ordered correlation: one of these combinations, its rules one after the other.
+    Ordered { branches: Vec<Branch>, negated: bool },
+}
+
+/// One combination of rules that fulfils an extended condition.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Branch {
+    /// Matches of these, as indices into `rules` in ascending order.
+    pub(crate) present: BTreeSet<usize>,
+    /// No match of these.
+    pub(crate) absent: BTreeSet<usize>,
+}
+
+impl Branch {
+    fn and(&self, other: &Self) -> Self {
+        let join = |a: &BTreeSet<usize>, b: &BTreeSet<usize>| a.union(b).copied().collect();
+        Self { present: join(&self.present, &other.present), absent: join(&self.absent, &other.absent) }
+    }
 }
 
 /// One bound of a count.
@@ -74,6 +92,11 @@ impl Condition {
             Bound::Equal => number == *wanted,
             Bound::NotEqual => number != *wanted,
         })
+    }
+
+    /// Whether it asks for the absence of a match, so that it is known only when its window has passed.
+    pub(crate) const fn negated(&self) -> bool {
+        matches!(self, Self::Rules { negated: true, .. } | Self::Ordered { negated: true, .. })
     }
 
     /// The number of events below which the condition holds, when it asks for few events alone.
@@ -223,7 +246,15 @@ fn condition_of(
         let logic = condition::parse(text, node.place, &selections)?;
         let mut negated = false;
         logic.each_atom(false, &mut |_, under_not| negated |= under_not);
-        return Ok(Condition::Rules { logic, negated });
+        if *kind != (Kind::Temporal { ordered: true }) {
+            return Ok(Condition::Rules { logic, negated });
+        }
+        let branches = branches(&logic, false).ok_or_else(|| {
+            let message =
+                format!("more than {CORRELATION_BRANCHES} combinations of rules fulfil the condition");
+            node.fault(message, "chain correlations instead")
+        })?;
+        return Ok(Condition::Ordered { branches, negated });
     }
     let Some(entries) = node.map() else {
         return Err(node.fault("the condition is not a map of bounds", "write `condition: {gte: 5}`"));
@@ -249,6 +280,40 @@ fn condition_of(
         return Err(node.fault("the condition has no bound", "write `condition: {gte: 5}`"));
     }
     Ok(Condition::Bounds(bounds))
+}
+
+/// All combinations that fulfil the logic (its disjunctive form); `None` when there are too many.
+fn branches(logic: &Logic, not: bool) -> Option<Vec<Branch>> {
+    match (logic, not) {
+        (Logic::Atom(index), false) => Some(vec![Branch { present: [*index].into(), ..Branch::default() }]),
+        (Logic::Atom(index), true) => Some(vec![Branch { absent: [*index].into(), ..Branch::default() }]),
+        (Logic::Not(inner), not) => branches(inner, !not),
+        (Logic::All(parts), false) | (Logic::Any(parts), true) => at_least(parts.len(), parts, not),
+        (Logic::Any(parts), false) | (Logic::All(parts), true) => at_least(1, parts, not),
+        (Logic::AtLeast(count, parts), false) => at_least(*count, parts, not),
+        (Logic::AtLeast(count, parts), true) => at_least((parts.len() + 1).checked_sub(*count)?, parts, not),
+    }
+}
+
+/// All combinations that fulfil `count` of the parts.
+fn at_least(count: usize, parts: &[Logic], not: bool) -> Option<Vec<Branch>> {
+    // By number of parts fulfilled so far; more than `count` are not asked for.
+    let mut reached = vec![Vec::new(); count + 1];
+    reached.first_mut()?.push(Branch::default());
+    for part in parts {
+        let ways = branches(part, not)?;
+        for fulfilled in (0..count).rev() {
+            let before = reached.get(fulfilled)?;
+            let after: Vec<Branch> =
+                before.iter().flat_map(|branch| ways.iter().map(|way| branch.and(way))).collect();
+            let into = reached.get_mut(fulfilled + 1)?;
+            into.extend(after);
+            if into.len() > CORRELATION_BRANCHES {
+                return None;
+            }
+        }
+    }
+    reached.pop()
 }
 
 fn count(node: &Node, kind: &Kind) -> Result<Number, Fault> {

@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::error::{Fault, Place, RuleError};
+use crate::limits::CORRELATION_DEPTH;
 use crate::rule::{Body, Rule};
 
 /// References between rules, by index into the set.
@@ -63,29 +64,27 @@ fn fault_of(rule: &Rule, names: &HashMap<Arc<str>, bool>) -> Option<Fault> {
     Some(Fault::new(*place, message, "refer to a rule by its `id` or `name`"))
 }
 
-/// Drops correlations that refer to themselves over others.
+/// Drops correlations that refer to themselves over others, or stand on too many.
 fn drop_circles(rules: &mut Vec<Rule>, errors: &mut Vec<RuleError>) {
-    let mut settled: HashSet<Arc<str>> = HashSet::new();
-    loop {
-        let before = settled.len();
+    // How many correlations stand on each other up to this one; one pass settles at least one more level.
+    let mut depths: HashMap<Arc<str>, usize> = HashMap::new();
+    for rule in rules.iter().filter(|rule| matches!(rule.body, Body::Detection(_))) {
+        depths.extend(std::iter::once(&rule.id).chain(&rule.name).map(|name| (name.clone(), 0)));
+    }
+    for _ in 0..CORRELATION_DEPTH {
         for rule in rules.iter() {
-            let ready = match &rule.body {
-                Body::Detection(_) => true,
-                Body::Correlation(correlation) => {
-                    correlation.rules.iter().all(|(name, _)| settled.contains(name))
-                }
-            };
-            if ready {
-                settled.insert(rule.id.clone());
-                settled.extend(rule.name.clone());
-            }
-        }
-        if settled.len() == before {
-            break;
+            let Body::Correlation(correlation) = &rule.body else { continue };
+            let below: Option<Vec<usize>> =
+                correlation.rules.iter().map(|(name, _)| depths.get(name).copied()).collect();
+            let depth = below.map(|below| 1 + below.into_iter().max().unwrap_or(0));
+            let names = std::iter::once(&rule.id).chain(&rule.name);
+            depths.extend(
+                depth.into_iter().flat_map(|depth| names.clone().map(move |name| (name.clone(), depth))),
+            );
         }
     }
     rules.retain(|rule| {
-        if settled.contains(&rule.id) {
+        if depths.get(&rule.id).is_some_and(|depth| *depth <= CORRELATION_DEPTH) {
             return true;
         }
         let place = match &rule.body {
@@ -94,7 +93,9 @@ fn drop_circles(rules: &mut Vec<Rule>, errors: &mut Vec<RuleError>) {
             }
             Body::Detection(_) => Place::default(),
         };
-        let fault = Fault::new(place, "the correlation refers to itself", "break the circle of `rules`");
+        let message =
+            format!("the correlation refers to itself or stands on more than {CORRELATION_DEPTH} others");
+        let fault = Fault::new(place, message, "break the circle of `rules`, or shorten the chain");
         errors.push(fault.in_file(&rule.file));
         false
     });

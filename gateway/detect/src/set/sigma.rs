@@ -231,6 +231,63 @@ fn temporal_and_ordered() {
 }
 
 #[test]
+fn order_is_strict_and_judges_each_combination() {
+    let a = |second| (second, r#"{"k":"a"}"#);
+    let b = |second| (second, r#"{"k":"b"}"#);
+    let both = |second| (second, r#"{"k":["a","b"]}"#);
+    let rule = correlation("{type: temporal_ordered, rules: [a, b], timespan: 10s}");
+    assert_eq!(play(&rule, &[both(0)]), [""; 0], "no event is later than itself");
+    assert_eq!(play(&rule, &[both(0), both(0)]), ["0 c"]);
+    assert_eq!(play(&rule, &[b(5), a(5)]), [""; 0], "equal times: by arrival");
+    assert_eq!(play(&rule, &[a(5), b(5)]), ["5 c"]);
+    assert_eq!(play(&rule, &[b(5), a(3)]), ["3 c"], "late, but before");
+
+    let third =
+        "title: e\nid: e\nname: e\nlogsource: {product: p}\ndetection: {s: {k: e}, condition: s}\n---\n";
+    let extended = |condition: &str| {
+        let section =
+            format!("{{type: temporal_ordered, rules: [a, b, e], timespan: 10s, condition: {condition}}}");
+        format!("{third}{}", correlation(&section))
+    };
+    let e = |second| (second, r#"{"k":"e"}"#);
+    // A rule that is not asked for, or stands in another branch, spoils no order.
+    assert_eq!(play(&extended("a and b"), &[e(0), a(1), b(2)]), ["2 c"]);
+    assert_eq!(play(&extended("(a and b) or e"), &[b(0), a(1), e(2)]), ["2 c"]);
+    assert_eq!(play(&extended("(a and e) or (b and e)"), &[e(0), a(1), b(2), e(3)]), ["3 c"]);
+    assert_eq!(play(&extended("2 of them"), &[e(0), b(1), a(2)]), [""; 0]);
+    assert_eq!(play(&extended("2 of them"), &[b(0), a(1), e(2)]), ["2 c"]);
+}
+
+#[test]
+fn chains_end() {
+    let chain = |length: usize| {
+        let link = |n: usize| {
+            let below = if n == 0 { "a".to_owned() } else { format!("l{}", n - 1) };
+            format!(
+                "title: l\nid: l{n}\ncorrelation: {{type: event_count, rules: [{below}], timespan: 1m, condition: {{gte: 1}}}}\n"
+            )
+        };
+        // The longest way to settle them: each stands before what it refers to.
+        (0..length).rev().map(link).collect::<Vec<_>>().join("---\n")
+    };
+    let (set, errors) = RuleSet::load(&[("a.yml", BASE.to_owned() + &chain(16))]);
+    assert_eq!((set.len(), errors.len()), (18, 0));
+    let (set, errors) = RuleSet::load(&[("a.yml", BASE.to_owned() + &chain(1_000))]);
+    assert_eq!((set.len(), errors.len()), (18, 984));
+    let many: Vec<String> = (0..24).map(|n| format!("r{n}")).collect();
+    let bases: String = many
+        .iter()
+        .map(|n| format!("title: t\nid: {n}\nlogsource: {{product: p}}\ndetection: {{s: {{a: 1}}, condition: s}}\n---\n"))
+        .collect();
+    let wide = format!(
+        "{bases}title: w\ncorrelation: {{type: temporal_ordered, rules: [{}], timespan: 1m, condition: 12 of them}}\n",
+        many.join(", ")
+    );
+    let (_, errors) = RuleSet::load(&[("a.yml", wide)]);
+    assert!(errors[0].message.contains("more than 256 combinations"), "{}", errors[0]);
+}
+
+#[test]
 fn chains_and_circles() {
     let chain =
         correlation("{type: event_count, rules: [a], group-by: [u], timespan: 10s, condition: {gte: 2}}")

@@ -58,7 +58,7 @@ impl Engine {
                 }
                 (State::Window(table), Body::Correlation(correlation), _) => table.each_mut(|key, window| {
                     window.queued = None;
-                    let due = window.waiting.map(|waiting| after(waiting.mono, correlation.timespan));
+                    let due = window.due(correlation);
                     timers.queue(&mut window.queued, due, index, key);
                 }),
                 _ => {}
