@@ -23,7 +23,7 @@ use crate::admission::SiteAdmission;
 use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::console::{self, Answer, Request};
-use crate::limits::{COMMITS_AHEAD, DRAIN, MERGED_BATCHES, OWN_EVENTS, PIPELINE_BATCHES};
+use crate::limits::{COMMITS_AHEAD, DRAIN, HELD_BATCHES, MERGED_BATCHES, OWN_EVENTS, PIPELINE_BATCHES};
 use crate::sources::{DialectFiles, Rules};
 use crate::web::live::Live;
 use crate::{background, demo, pipeline, web};
@@ -185,7 +185,7 @@ impl Parts {
             ca_fingerprint: ground.pki.fingerprint().words().into(),
         })?;
         let (inlet, batches) = mpsc::channel(PIPELINE_BATCHES);
-        let (answers, committed) = mpsc::channel((COMMITS_AHEAD + 1) * MERGED_BATCHES);
+        let (answers, committed) = mpsc::channel((COMMITS_AHEAD + 1) * (HELD_BATCHES + MERGED_BATCHES));
         let broker = broker::build(
             config.broker.clone(),
             broker::Deps {
@@ -257,6 +257,7 @@ impl Parts {
             gate: ground.gate.clone(),
             clock: ground.clock,
             inlet: self.batches,
+            linger: std::time::Duration::from_millis(config.telemetry.linger_qos0_ms),
             own: self.own.1,
             committed: self.answers,
             rules: self.rules.subscribe(),

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::limits::FILE_BYTES;
+use crate::limits::{FILE_BYTES, HELD_MAX};
 
 /// All sections.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
@@ -64,11 +64,27 @@ pub(crate) struct Telemetry {
     pub(crate) raw_days: u64,
     /// Mebibytes of readings that are kept at most; the oldest go first.
     pub(crate) max_mib: u64,
+    /// Milliseconds that readings sent with QoS 0 may wait for a common commit. Nobody waits for their
+    /// acknowledgement; a power cut loses that much of them. Zero commits each at once.
+    pub(crate) linger_qos0_ms: u64,
+}
+
+impl Telemetry {
+    /// What is wrong with the values.
+    fn problem(&self) -> Option<String> {
+        let most = HELD_MAX.as_millis();
+        (u128::from(self.linger_qos0_ms) > most).then(|| {
+            format!(
+                "telemetry.linger-qos0-ms is {}; at most {most} is allowed, because a power cut loses that much",
+                self.linger_qos0_ms
+            )
+        })
+    }
 }
 
 impl Default for Telemetry {
     fn default() -> Self {
-        Self { raw_days: 30, max_mib: 4096 }
+        Self { raw_days: 30, max_mib: 4096, linger_qos0_ms: 100 }
     }
 }
 
@@ -131,7 +147,13 @@ pub(crate) fn load(path: Option<&Path>) -> Result<Config, ConfigError> {
     }
     let text = std::fs::read_to_string(path).map_err(read_error)?;
     let mut config = parse(path, &text)?;
-    let problems: Vec<String> = config.broker.check().into_iter().chain(config.store.problems()).collect();
+    let problems: Vec<String> = config
+        .broker
+        .check()
+        .into_iter()
+        .chain(config.store.problems())
+        .chain(config.telemetry.problem())
+        .collect();
     if !problems.is_empty() {
         return Err(ConfigError::Values { path: path.to_owned(), problems });
     }

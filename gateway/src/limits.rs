@@ -20,6 +20,15 @@ pub(crate) const COMMITS_AHEAD: usize = 2;
 /// hundred messages; 32 of them are as much as the writer stores in a few milliseconds.
 pub(crate) const MERGED_BATCHES: usize = 32;
 
+/// Readings without acknowledgement that are held for a common commit: what the writer stores in some 2 ms.
+pub(crate) const HELD_READINGS: usize = 1_024;
+
+/// Batches whose readings are held for a common commit; each is one number to be answered to the broker.
+pub(crate) const HELD_BATCHES: usize = 256;
+
+/// Longest that a configuration may let readings without acknowledgement wait: that much is lost in a power cut.
+pub(crate) const HELD_MAX: Duration = Duration::from_secs(10);
+
 /// Messages a slow browser may fall behind in the lossy live channel before it misses some.
 pub(crate) const LIVE_MESSAGES: usize = 1_024;
 

@@ -4,10 +4,12 @@
 //! sightings and findings of them with the pure slices, and hands one closure per batch to the writer.
 //! Only after the commit does it tell the broker (acknowledgements, QoS 1 and 2 deliveries) and the live
 //! channel. Forward only: nothing here calls back into an earlier stage. While the writer syncs, the
-//! engine prepares the next batch; it runs at most [`COMMITS_AHEAD`] commits ahead.
+//! engine prepares the next batch; it runs at most [`COMMITS_AHEAD`] commits ahead. Readings that nobody waits for
+//! (QoS 0, no finding) share a commit with those of the next moment, see [`held`].
 
 pub(crate) mod commit;
 pub(crate) mod events;
+mod held;
 pub(crate) mod memory;
 pub(crate) mod notices;
 pub(crate) mod prepare;
@@ -15,6 +17,7 @@ pub(crate) mod prepare;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use serde_json::Value;
 use sitewarden_broker::{Batch, Committed};
@@ -28,7 +31,8 @@ use tokio::sync::{Semaphore, broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::limits::{COMMITS_AHEAD, MERGED_BATCHES};
+use crate::limits::{COMMITS_AHEAD, HELD_BATCHES, HELD_READINGS, MERGED_BATCHES};
+use held::Held;
 use prepare::{Preparer, Work};
 
 /// What the pipeline is connected to.
@@ -49,6 +53,8 @@ pub(crate) struct Deps {
     pub(crate) latest: broadcast::Sender<Arc<Value>>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) demo: bool,
+    /// How long readings that nobody waits for may wait for others.
+    pub(crate) linger: Duration,
     /// File that the rules' memory is kept in.
     pub(crate) memory: PathBuf,
     pub(crate) stop: CancellationToken,
@@ -93,6 +99,7 @@ struct Engine {
     deps: Deps,
     preparer: Preparer,
     slots: Arc<Semaphore>,
+    held: Held,
     /// Findings whose commit failed (disk full) come back to be tried alone, from the reserve.
     rescued: (mpsc::Sender<Vec<FindingDraft>>, mpsc::Receiver<Vec<FindingDraft>>),
 }
@@ -107,6 +114,7 @@ impl Engine {
             Arc::clone(&deps.registry),
         );
         Self {
+            held: Held::new(deps.linger),
             deps,
             preparer,
             slots: Arc::new(Semaphore::new(COMMITS_AHEAD)),
@@ -116,6 +124,9 @@ impl Engine {
 
     async fn run(mut self) {
         self.work().await;
+        if let Some((work, slot)) = self.held.take() {
+            self.submit(work, slot);
+        }
         memory::save(&self.deps.memory, self.preparer.engine());
     }
 
@@ -123,13 +134,20 @@ impl Engine {
         let mut saves = tokio::time::interval(memory::SAVE_EVERY);
         saves.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else { return };
-            let mut work = Work::default();
+            let (mut work, slot) = match self.held.take() {
+                Some(held) => held,
+                None => match Arc::clone(&self.slots).acquire_owned().await {
+                    Ok(slot) => (Work::default(), slot),
+                    Err(_closed) => return,
+                },
+            };
             self.preparer.look_at_inventory(self.deps.clock.now());
+            let due = self.held.due().map(|at| self.deps.clock.instant(at));
             let deadline = self.preparer.next_deadline().map(|at| self.deps.clock.instant(at));
+            let mut ended = false;
             tokio::select! {
                 biased;
-                () = self.deps.stop.cancelled() => return,
+                () = self.deps.stop.cancelled() => ended = true,
                 Ok(()) = self.deps.rules.changed() => {
                     let rules = Arc::clone(&self.deps.rules.borrow_and_update());
                     self.preparer.replace_rules(rules);
@@ -138,23 +156,29 @@ impl Engine {
                     let dialects = Arc::clone(&self.deps.dialects.borrow_and_update());
                     self.preparer.replace_dialects(dialects);
                 }
-                Some(drafts) = self.rescued.1.recv() => work.findings = drafts,
+                Some(drafts) = self.rescued.1.recv() => work.findings.extend(drafts),
                 Some(event) = self.deps.own.recv() => {
                     let now = self.deps.clock.now();
                     self.preparer.event(&event, now, &mut work);
                 }
                 batch = self.deps.inlet.recv() => match batch {
                     Some(batch) => self.take(batch, &mut work),
-                    None => return,
+                    None => ended = true,
                 },
                 _ = saves.tick() => memory::save(&self.deps.memory, self.preparer.engine()),
+                () = at(due) => {}
                 () = at(deadline) => {
                     let now = self.deps.clock.now();
                     self.preparer.timeout(now, &mut work);
                 }
             }
-            if !work.is_empty() {
+            if !work.is_empty()
+                && let Some((work, slot)) = self.held.hold(work, slot, self.deps.clock.now().mono)
+            {
                 self.submit(work, slot);
+            }
+            if ended {
+                return;
             }
         }
     }

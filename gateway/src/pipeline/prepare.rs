@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use sitewarden_broker::state::StoreOp;
+use sitewarden_broker::wire::QoS;
 use sitewarden_broker::{Batch, Notice, Publish};
 use sitewarden_core::{
     AssetKind, AssetRef, Event, FindingDraft, Monotonic, Now, Principal, Reading, Sighting, Timestamp, Trust,
@@ -33,6 +34,8 @@ pub(crate) struct Work {
     pub(crate) ops: Vec<StoreOp>,
     /// Connections that came and went: client asset, address where it came, when.
     pub(crate) presence: Vec<(AssetRef, Option<String>, Timestamp)>,
+    /// Whether a sender waits for an acknowledgement.
+    pub(crate) awaited: bool,
 }
 
 impl Work {
@@ -41,6 +44,16 @@ impl Work {
         self.batches.is_empty()
             && self.readings.is_empty()
             && self.unknown.is_empty()
+            && self.sightings.is_empty()
+            && self.findings.is_empty()
+            && self.ops.is_empty()
+            && self.presence.is_empty()
+    }
+
+    /// Whether nobody would notice a moment's delay of the commit: no acknowledgement, finding, broker state or
+    /// change of the inventory depends on it.
+    pub(crate) const fn can_wait(&self) -> bool {
+        !self.awaited
             && self.sightings.is_empty()
             && self.findings.is_empty()
             && self.ops.is_empty()
@@ -132,6 +145,7 @@ impl Preparer {
     }
 
     fn publish(&mut self, publish: &Publish, now: Now, work: &mut Work) {
+        work.awaited |= publish.qos != QoS::AtMostOnce;
         let own = client_asset(&publish.origin.client_id);
         let client = AssetRef::new(&format!("mqtt:{}", publish.origin.client_id));
         let decoded = self.dialects.decode(&publish.topic, &publish.payload, &client, publish.received);
