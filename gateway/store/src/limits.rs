@@ -30,13 +30,6 @@ pub const READERS_MAX: usize = 32;
 /// Virtual-machine steps of SQLite between two looks at a read's deadline: about 0.1 ms.
 pub const READ_CHECK_STEPS: i32 = 10_000;
 
-/// Longest body of one site-log record in bytes. A finding with its evidence stays far below; more is a
-/// fault of the caller and is refused.
-pub const RECORD_BYTES: usize = 256 * 1024;
-
-/// Longest kind of a site-log record in bytes.
-pub const RECORD_KIND_BYTES: usize = 64;
-
 /// Most site-log records that one read returns.
 pub const RECORDS_PER_READ: usize = 1_000;
 

@@ -11,9 +11,9 @@ use sitewarden_core::gate::PolicyEpoch;
 use sitewarden_core::{Action, Permit, Principal, Resource, Timestamp};
 
 use crate::error::StoreError;
-use crate::limits::{RECORD_BYTES, RECORD_KIND_BYTES};
 use crate::site_log::append::LogState;
 use crate::space::Space;
+use sitewarden_log::limits::{RECORD_BYTES, RECORD_KIND_BYTES};
 
 /// One savepoint within a group commit.
 pub struct Tx<'a> {

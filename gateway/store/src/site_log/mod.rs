@@ -6,9 +6,9 @@
 //! [`Page::Reset`], never a gap.
 
 pub mod proof;
-pub mod record;
-pub mod tree;
 pub mod verify;
+
+pub use sitewarden_log::{record, tree};
 
 mod read;
 

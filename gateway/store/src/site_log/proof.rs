@@ -6,38 +6,10 @@
 
 use rusqlite::{Connection, params};
 
+pub use sitewarden_log::{Consistency, Inclusion};
+
 use super::tree::{self, Frontier, Hash};
 use crate::error::{SqlContext, StoreError};
-
-/// That a record is in the tree of the first `size` records.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Inclusion {
-    /// Index of the leaf: the record's number minus one.
-    pub index: u64,
-    /// Size of the tree.
-    pub size: u64,
-    /// Hash of the leaf.
-    pub leaf: Hash,
-    /// Hashes of siblings, lowest first.
-    pub path: Vec<Hash>,
-    /// Root of the tree of that size.
-    pub root: Hash,
-}
-
-/// That the tree of `old` records is the beginning of the tree of `new` records.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Consistency {
-    /// Smaller size.
-    pub old: u64,
-    /// Root of the smaller tree.
-    pub old_root: Hash,
-    /// Larger size.
-    pub new: u64,
-    /// Root of the larger tree.
-    pub new_root: Hash,
-    /// Hashes of the proof.
-    pub path: Vec<Hash>,
-}
 
 /// Proves that record `seq` is in the tree of the first `size` records; `None` when there is no such record or size.
 ///
@@ -51,7 +23,7 @@ pub fn inclusion(conn: &Connection, seq: u64, size: u64) -> Result<Option<Inclus
     let leaf = range(conn, index, index + 1)?;
     let path = tree::inclusion_proof(index, size, &mut |lo, hi| range(conn, lo, hi))?;
     let root = range(conn, 0, size)?;
-    Ok(path.map(|path| Inclusion { index, size, leaf, path, root }))
+    Ok(path.map(|path| Inclusion { seq, size, leaf_hash: leaf, path, root }))
 }
 
 /// Proves that the first `old` records are the beginning of the first `new`; `None` when there are not so many.

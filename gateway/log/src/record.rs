@@ -9,7 +9,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use sitewarden_core::Timestamp;
 
-use super::tree::Hash;
+use crate::tree::Hash;
 
 /// A record as it is read.
 #[derive(Clone, Debug, PartialEq, Serialize)]

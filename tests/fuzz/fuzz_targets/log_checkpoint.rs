@@ -1,0 +1,9 @@
+//! Signed checkpoints and verifier keys.
+//!
+//! The body stands in its crate and is replayed by `make test`; here libFuzzer drives it.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    sitewarden_log::fuzz_checkpoint(data);
+});
