@@ -22,6 +22,9 @@ use crate::tree::Hash;
 /// Algorithm byte of Ed25519 in signed notes.
 const ED25519: u8 = 0x01;
 
+/// Says whether an Ed25519 signature holds: public key, message, signature.
+pub type CheckSignature<'a> = dyn Fn(&[u8; 32], &[u8], &[u8]) -> bool + 'a;
+
 /// Begins each signature line: an em dash and a space.
 const SIGNATURE_LINE: &str = "\u{2014} ";
 
@@ -166,15 +169,14 @@ impl SignedNote {
         &self.claimed
     }
 
-    /// The checkpoint, if `key` signed it and its origin is the key's name. `check(public key, message, signature)`
-    /// says whether an Ed25519 signature holds.
+    /// The checkpoint, if `key` signed it and its origin is the key's name.
     ///
     /// # Errors
     /// [`CheckpointError::Unsigned`] or [`CheckpointError::BadSignature`].
     pub fn verify(
         &self,
         key: &VerifierKey,
-        check: &dyn Fn(&[u8; 32], &[u8], &[u8]) -> bool,
+        check: &CheckSignature<'_>,
     ) -> Result<&Checkpoint, CheckpointError> {
         let hash = key.hash();
         let ours = self.signatures.iter().find(|found| found.name == key.name && found.key_hash == hash);

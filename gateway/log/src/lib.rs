@@ -19,7 +19,7 @@ mod fuzz;
 mod tests;
 
 pub use batch::{Batch, BatchError, BatchRecord, Encoder, Limits};
-pub use checkpoint::{Checkpoint, CheckpointError, SignedNote, VerifierKey};
+pub use checkpoint::{CheckSignature, Checkpoint, CheckpointError, SignedNote, VerifierKey};
 pub use fuzz::{fuzz_batch, fuzz_checkpoint, fuzz_packed, fuzz_proof};
 pub use packing::{PackingError, pack, unpack};
 pub use proof::{Consistency, Inclusion, ProofError};
