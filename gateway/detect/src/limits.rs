@@ -34,6 +34,18 @@ pub const CONDITION_DEPTH: usize = 32;
 /// Longest condition in bytes.
 pub const CONDITION_BYTES: usize = 8_192;
 
+/// Most parts of one `expr`, which is also the most steps of its evaluation.
+pub const EXPRESSION_STEPS: usize = 256;
+
+/// Deepest nesting of an `expr`.
+pub const EXPRESSION_DEPTH: usize = 32;
+
+/// Longest `expr` in bytes.
+pub const EXPRESSION_BYTES: usize = 4_096;
+
+/// Most bytes of an event's texts that one evaluation of an `expr` reads; what comes after counts as missing.
+pub const EXPRESSION_TEXT: usize = 4 << 20;
+
 /// Largest compiled regular expression in bytes. The engine is linear in time; this bounds its memory.
 pub const REGEX_BYTES: usize = 1_048_576;
 

@@ -29,7 +29,7 @@ pub(crate) struct Pipelines {
 
 /// One transformation and when it applies.
 #[derive(Clone, Debug)]
-struct Step {
+pub(crate) struct Step {
     conditions: Conditions,
     transform: Transform,
 }
@@ -115,12 +115,14 @@ impl Pipelines {
         Ok(())
     }
 
-    /// Transforms a detection.
-    pub(crate) fn apply(&self, subject: &mut Subject<'_>) -> Result<(), Fault> {
+    /// Transforms a detection; gives the steps that applied, for the fields that the rule names elsewhere.
+    pub(crate) fn apply(&self, subject: &mut Subject<'_>) -> Result<Applied<'_>, Fault> {
+        let mut applied = Applied::default();
         for (number, (_, step)) in self.items.iter().enumerate() {
             if !step.conditions.rule(subject) {
                 continue;
             }
+            applied.0.push(step);
             match &step.transform {
                 Transform::Source(source) => *subject.source = source.clone(),
                 Transform::RuleFailure(message) => {
@@ -143,22 +145,34 @@ impl Pipelines {
                 }
             }
         }
-        Ok(())
+        Ok(applied)
     }
 
-    /// The site's name for a field of a correlation; where there are several, the first.
+    /// The steps for correlations, which have no log source and no comparisons of their own.
+    pub(crate) fn for_correlations(&self) -> Applied<'_> {
+        let steps = self.items.iter().map(|(_, step)| step);
+        Applied(steps.filter(|step| step.conditions.correlation()).collect())
+    }
+}
+
+/// The steps that apply to one rule, in order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Applied<'a>(Vec<&'a Step>);
+
+impl Applied<'_> {
+    /// The site's name for a field that stands alone; where there are several, the first.
     pub(crate) fn field(&self, name: &Arc<str>) -> Arc<str> {
-        self.items.iter().filter(|(_, step)| step.conditions.always()).fold(
-            name.clone(),
-            |name, (_, step)| {
-                let names = step.transform.names(&name);
-                names
-                    .and_then(
-                        |mut names| if names.is_empty() { None } else { Some(Arc::from(names.remove(0))) },
-                    )
-                    .unwrap_or(name)
-            },
-        )
+        self.0.iter().filter(|step| step.conditions.name(name)).fold(name.clone(), |name, step| {
+            step.transform
+                .names(&name)
+                .and_then(|names| Some(Arc::from(names.first()?.as_str())))
+                .unwrap_or(name)
+        })
+    }
+
+    /// A selection that stands outside of the detection.
+    pub(crate) fn selection(&self, raw: Raw) -> Result<Raw, Fault> {
+        self.0.iter().try_fold(raw, |raw, step| Ok(step.change(raw)?.unwrap_or(Raw::All(Vec::new()))))
     }
 }
 

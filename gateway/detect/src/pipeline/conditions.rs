@@ -70,6 +70,12 @@ struct FieldIs {
     included: bool,
 }
 
+impl FieldIs {
+    fn covers(&self, field: &str) -> bool {
+        self.names.iter().any(|name| name.is_match(field)) == self.included
+    }
+}
+
 impl Conditions {
     pub(crate) fn read(node: &Node) -> Result<Self, Fault> {
         Ok(Self {
@@ -79,9 +85,14 @@ impl Conditions {
         })
     }
 
-    /// Whether it applies to every rule and field.
-    pub(crate) fn always(&self) -> bool {
-        self.rule.all.is_empty() && self.item.all.is_empty() && self.field.all.is_empty()
+    /// Whether it applies to correlations.
+    pub(crate) fn correlation(&self) -> bool {
+        self.rule.holds(|is| matches!(is, RuleIs::Detection(false)))
+    }
+
+    /// Whether it applies to the name of a field that stands without values.
+    pub(crate) fn name(&self, field: &str) -> bool {
+        self.item.all.is_empty() && self.field.holds(|is| is.covers(field))
     }
 
     pub(crate) fn rule(&self, subject: &Subject<'_>) -> bool {
@@ -102,7 +113,7 @@ impl Conditions {
     pub(crate) fn item(&self, item: &Item) -> bool {
         let texts: Vec<&str> = item.values.iter().filter_map(Node::text).collect();
         let field = item.field.as_deref().unwrap_or_default();
-        self.field.holds(|is| is.names.iter().any(|name| name.is_match(field)) == is.included)
+        self.field.holds(|is| is.covers(field))
             && self.item.holds(|is| {
                 let matches = |text: &&str| is.regex.is_match(text);
                 if is.all { texts.iter().all(matches) } else { texts.iter().any(matches) }

@@ -76,6 +76,26 @@ impl Edge {
         }
     }
 
+    /// Gives the fields that are named without values other names. Selections were renamed when they were read.
+    pub(crate) fn rename(&mut self, name: &impl Fn(&Arc<str>) -> Arc<str>) {
+        let lists = [Some(&mut self.key), Some(&mut self.collapse_by)].into_iter();
+        let seen = self.first_seen.as_mut().map(|seen| &mut seen.key);
+        let lists = lists.chain([seen, self.suppress.as_mut().map(|suppress| &mut suppress.by)]);
+        lists.flatten().flatten().for_each(|field| *field = name(field));
+        let changes = [&mut self.rate, &mut self.delta];
+        let single = changes.into_iter().flatten().map(|change| &mut change.field);
+        let stuck = self.stuck.as_mut().map(|stuck| &mut stuck.field);
+        for field in single.chain(stuck) {
+            *field = name(field);
+        }
+        if let Some(seen) = &mut self.first_seen {
+            seen.value = name(&seen.value);
+        }
+        if let Some(expr) = &mut self.expr {
+            Arc::make_mut(expr).rename(name);
+        }
+    }
+
     /// Whether the rule remembers values from event to event.
     pub(crate) const fn measures(&self) -> bool {
         self.rate.is_some() || self.delta.is_some() || self.stuck.is_some()
@@ -129,9 +149,11 @@ pub(crate) fn read(
     }
     detection.atoms = std::mem::take(&mut lowering.atoms);
     check(&edge, node)?;
+    edge.rename(&|name| lowering.pipelines.field(name));
+    let value = lowering.pipelines.field(&Arc::from("value"));
     edge.scope = match scope {
-        Some(value) => explicit_scope(value, detection)?,
-        None => implied_scope(detection, &edge),
+        Some(node) => explicit_scope(node, detection)?,
+        None => implied_scope(detection, &edge, &value),
     };
     Ok(edge)
 }
@@ -194,7 +216,8 @@ fn check(edge: &Edge, node: &Node) -> Result<(), Fault> {
 /// One selection written in place.
 pub(crate) fn selection(name: &str, node: &Node, lowering: &mut Lowering<'_>) -> Result<Logic, Fault> {
     lowering.selection = Arc::from(name);
-    raw::lower(&raw::selection(node)?, lowering)
+    let raw = lowering.pipelines.selection(raw::selection(node)?)?;
+    raw::lower(&raw, lowering)
 }
 
 /// One field name or a list of them.
@@ -226,10 +249,10 @@ fn explicit_scope(node: &Node, detection: &Detection) -> Result<Logic, Fault> {
 
 /// The part of the condition that says what the rule is about, without the part that says how it is.
 ///
-/// The measured fields are those of `clear`, those compared as numbers, and `value`. What the condition demands of
+/// The measured fields are those of `clear`, those compared as numbers, and `value` (by the site's name for it). What the condition demands of
 /// other fields is the scope; an event must also carry one of the measured fields. A condition that has none is
 /// all measurement, and every event of the log source counts.
-fn implied_scope(detection: &mut Detection, edge: &Edge) -> Logic {
+fn implied_scope(detection: &mut Detection, edge: &Edge, value: &Arc<str>) -> Logic {
     let mut measured: BTreeSet<Arc<str>> = BTreeSet::new();
     let atoms = &detection.atoms;
     let field = |index: usize| atoms.get(index).and_then(|atom| atom.field.clone());
@@ -238,7 +261,7 @@ fn implied_scope(detection: &mut Detection, edge: &Edge) -> Logic {
     }
     detection.condition.each_atom(false, &mut |index, _| {
         let number = atoms.get(index).is_some_and(|atom| matches!(atom.test, Test::Compare(..)));
-        if number || field(index).is_some_and(|name| &*name == "value") {
+        if number || field(index).is_some_and(|name| name == *value) {
             measured.extend(field(index));
         }
     });

@@ -3,27 +3,23 @@
 //! `value * 1.8 + 32.0 > limit && site in ["north", "south"]`: literals, fields, `+ - * / %`, comparisons, `&& || !`,
 //! `in [..]`, `has(field)`, `size(text)`, `abs`, `min`, `max`, and `contains`, `startsWith`, `endsWith` on texts. No
 //! loops, no variables, no macros. It runs only after every other condition of its rule holds. Invariant: at most
-//! [`NODES`] steps for each event; a missing field or wrong type makes the whole expression false.
+//! [`EXPRESSION_STEPS`] steps and [`EXPRESSION_TEXT`] bytes of text for each event; a missing field or wrong type makes
+//! the whole expression false.
 #![deny(clippy::indexing_slicing)]
 
 mod lexer;
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::sync::Arc;
 
 use sitewarden_core::Value;
 
 use crate::error::Fault;
 use crate::fields::Fields;
+use crate::limits::{EXPRESSION_BYTES, EXPRESSION_DEPTH, EXPRESSION_STEPS, EXPRESSION_TEXT};
 use crate::yaml::Node;
 use lexer::{Token, tokens};
-
-/// Most nodes of an expression, which is also the most steps of its evaluation.
-const NODES: usize = 256;
-/// Deepest nesting.
-const DEPTH: usize = 32;
-/// Longest expression in bytes.
-const BYTES: usize = 4_096;
 
 /// A parsed expression.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,8 +83,9 @@ impl Expr {
     /// Parses the text of a node.
     pub(crate) fn parse(node: &Node) -> Result<Self, Fault> {
         const HINT: &str = "write a comparison such as `value * 2 > limit`; the language is a part of CEL";
-        let text = node.text().filter(|text| text.len() <= BYTES);
-        let text = text.ok_or_else(|| node.fault(format!("not a text of at most {BYTES} bytes"), HINT))?;
+        let text = node.text().filter(|text| text.len() <= EXPRESSION_BYTES);
+        let text =
+            text.ok_or_else(|| node.fault(format!("not a text of at most {EXPRESSION_BYTES} bytes"), HINT))?;
         let mut parser =
             Parser { tokens: tokens(text).map_err(|error| node.fault(error, HINT))?, at: 0, nodes: 0 };
         let root = parser.level(0, 0).map_err(|error| node.fault(error, HINT))?;
@@ -100,7 +97,13 @@ impl Expr {
 
     /// Whether it is true for the event.
     pub(crate) fn holds(&self, fields: Fields<'_>) -> bool {
-        matches!(value(&self.root, fields), Some(Item::Bool(true)))
+        let budget = Cell::new(EXPRESSION_TEXT);
+        matches!(value(&self.root, Scope { fields, budget: &budget }), Some(Item::Bool(true)))
+    }
+
+    /// Gives the fields other names.
+    pub(crate) fn rename(&mut self, name: &impl Fn(&Arc<str>) -> Arc<str>) {
+        self.root.rename(name);
     }
 }
 
@@ -129,8 +132,10 @@ const LEVELS: [&[(&str, Operator)]; 5] = [
 impl Parser {
     fn count(&mut self, depth: usize) -> Result<(), String> {
         self.nodes += 1;
-        if self.nodes > NODES || depth > DEPTH {
-            return Err(format!("the expression has more than {NODES} parts or {DEPTH} levels"));
+        if self.nodes > EXPRESSION_STEPS || depth > EXPRESSION_DEPTH {
+            return Err(format!(
+                "the expression has more than {EXPRESSION_STEPS} parts or {EXPRESSION_DEPTH} levels"
+            ));
         }
         Ok(())
     }
@@ -151,6 +156,7 @@ impl Parser {
         loop {
             if level == 2 && matches!(self.tokens.get(self.at), Some(Token::Name(name)) if name == "in") {
                 self.at += 1;
+                self.count(depth)?;
                 left = Term::In(Box::new(left), self.list("[", "]", depth)?);
                 continue;
             }
@@ -191,6 +197,7 @@ impl Parser {
                 return Err("a method is missing after `.`".to_owned());
             };
             self.at += 1;
+            self.count(depth)?;
             let function = match method.as_str() {
                 "contains" => Function::Contains,
                 "startsWith" => Function::StartsWith,
@@ -273,54 +280,89 @@ fn call(function: Function, arguments: Vec<Term>) -> Result<Term, String> {
     }
 }
 
-fn value<'a>(term: &'a Term, fields: Fields<'a>) -> Option<Item<'a>> {
+/// What an expression sees.
+#[derive(Clone, Copy)]
+struct Scope<'a> {
+    fields: Fields<'a>,
+    /// Bytes of text that may still be read.
+    budget: &'a Cell<usize>,
+}
+
+impl<'a> Scope<'a> {
+    /// A field's value; what is too long to be looked at counts as missing.
+    fn read(self, value: &'a Value) -> Option<Item<'a>> {
+        if let Value::Text(text) = value {
+            self.budget.set(self.budget.get().checked_sub(text.len())?);
+        }
+        field_value(value)
+    }
+}
+
+impl Term {
+    fn rename(&mut self, name: &impl Fn(&Arc<str>) -> Arc<str>) {
+        match self {
+            Self::Number(_) | Self::Text(_) | Self::Bool(_) => {}
+            Self::Field(field) | Self::Has(field) => *field = name(field),
+            Self::Not(inner) | Self::Negate(inner) => inner.rename(name),
+            Self::Binary(_, left, right) => {
+                left.rename(name);
+                right.rename(name);
+            }
+            Self::In(inner, list) => {
+                inner.rename(name);
+                list.iter_mut().for_each(|item| item.rename(name));
+            }
+            Self::Call(_, arguments) => arguments.iter_mut().for_each(|argument| argument.rename(name)),
+        }
+    }
+}
+
+fn value<'a>(term: &'a Term, scope: Scope<'a>) -> Option<Item<'a>> {
     Some(match term {
         Term::Number(number) => Item::Number(*number),
         Term::Text(text) => Item::Text(Cow::Borrowed(text)),
         Term::Bool(flag) => Item::Bool(*flag),
-        Term::Has(field) => Item::Bool(fields.values(field).is_some()),
-        Term::Field(field) => field_value(fields.values(field)?.first()?)?,
-        Term::Not(inner) => Item::Bool(!flag(inner, fields)?),
-        Term::Negate(inner) => Item::Number(-number(inner, fields)?),
+        Term::Has(field) => Item::Bool(scope.fields.values(field).is_some()),
+        Term::Field(field) => scope.read(scope.fields.values(field)?.first()?)?,
+        Term::Not(inner) => Item::Bool(!flag(inner, scope)?),
+        Term::Negate(inner) => Item::Number(-number(inner, scope)?),
         Term::In(inner, list) => {
-            let wanted = value(inner, fields)?;
+            let wanted = value(inner, scope)?;
             Item::Bool(
                 list.iter()
-                    .any(|item| value(item, fields).is_some_and(|item| equal(&wanted, &item) == Some(true))),
+                    .any(|item| value(item, scope).is_some_and(|item| equal(&wanted, &item) == Some(true))),
             )
         }
         Term::Binary(Operator::Or, left, right) => {
             // As in CEL, one true side decides even when the other side cannot be evaluated.
-            match (flag(left, fields), flag(right, fields)) {
+            match (flag(left, scope), flag(right, scope)) {
                 (Some(true), _) | (_, Some(true)) => Item::Bool(true),
                 (Some(false), Some(false)) => Item::Bool(false),
                 _ => return None,
             }
         }
-        Term::Binary(Operator::And, left, right) => match (flag(left, fields), flag(right, fields)) {
+        Term::Binary(Operator::And, left, right) => match (flag(left, scope), flag(right, scope)) {
             (Some(false), _) | (_, Some(false)) => Item::Bool(false),
             (Some(true), Some(true)) => Item::Bool(true),
             _ => return None,
         },
-        Term::Binary(operator, left, right) => {
-            binary(*operator, value(left, fields)?, value(right, fields)?)?
-        }
+        Term::Binary(operator, left, right) => binary(*operator, value(left, scope)?, value(right, scope)?)?,
         Term::Call(function, arguments) => {
-            let first = value(arguments.first()?, fields)?;
+            let first = value(arguments.first()?, scope)?;
             match (first, arguments.get(1)) {
                 (first, None) => single(*function, first)?,
-                (first, Some(second)) => double(*function, first, value(second, fields)?)?,
+                (first, Some(second)) => double(*function, first, value(second, scope)?)?,
             }
         }
     })
 }
 
-fn flag(term: &Term, fields: Fields<'_>) -> Option<bool> {
-    if let Item::Bool(flag) = value(term, fields)? { Some(flag) } else { None }
+fn flag(term: &Term, scope: Scope<'_>) -> Option<bool> {
+    if let Item::Bool(flag) = value(term, scope)? { Some(flag) } else { None }
 }
 
-fn number(term: &Term, fields: Fields<'_>) -> Option<f64> {
-    if let Item::Number(number) = value(term, fields)? { Some(number) } else { None }
+fn number(term: &Term, scope: Scope<'_>) -> Option<f64> {
+    if let Item::Number(number) = value(term, scope)? { Some(number) } else { None }
 }
 
 fn field_value(value: &Value) -> Option<Item<'_>> {

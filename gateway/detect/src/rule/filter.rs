@@ -59,7 +59,7 @@ impl Filter {
 
     /// Applies the pipelines, as to a rule.
     pub(crate) fn transform(&mut self, pipelines: &Pipelines) -> Result<(), Fault> {
-        pipelines.apply(&mut Subject { raw: &mut self.raw, source: &mut self.logsource, tags: &[] })
+        pipelines.apply(&mut Subject { raw: &mut self.raw, source: &mut self.logsource, tags: &[] }).map(drop)
     }
 
     /// Joins the filter's condition to the rule's.

@@ -15,6 +15,7 @@ use crate::limits::{REGEX_BYTES, REGEX_CACHE_BYTES, RULE_ATOMS, WILDCARDS};
 use crate::net::Net;
 use crate::number::Number;
 use crate::pattern::{Part, Pattern, parse, windash};
+use crate::pipeline::Applied;
 use crate::placeholder::Placeholders;
 use crate::yaml::{Node, Scalar};
 
@@ -23,6 +24,8 @@ pub(crate) struct Lowering<'a> {
     pub(crate) selection: Arc<str>,
     pub(crate) atoms: Vec<Atom>,
     pub(crate) placeholders: &'a Placeholders,
+    /// What pipelines do to selections that stand outside of the detection.
+    pub(crate) pipelines: Applied<'a>,
 }
 
 /// A value on its way through the transformations.
@@ -33,7 +36,7 @@ enum Text {
 
 impl<'a> Lowering<'a> {
     pub(crate) fn new(placeholders: &'a Placeholders) -> Self {
-        Self { selection: Arc::from(""), atoms: Vec::new(), placeholders }
+        Self { selection: Arc::from(""), atoms: Vec::new(), placeholders, pipelines: Applied::default() }
     }
 
     /// All values of an item, joined as its modifiers say.

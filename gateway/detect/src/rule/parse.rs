@@ -40,7 +40,8 @@ pub(crate) fn detection_rule(
     };
     rule.logsource = logsource(source)?;
     let tags = texts(root.get("tags"));
-    pipelines.apply(&mut Subject { raw: &mut raw, source: &mut rule.logsource, tags: &tags })?;
+    let applied =
+        pipelines.apply(&mut Subject { raw: &mut raw, source: &mut rule.logsource, tags: &tags })?;
     rule.fingerprint ^= fingerprint(&pipelines.source);
     let placeholders = &pipelines.placeholders;
     let mut lowering = Lowering::new(placeholders);
@@ -51,6 +52,7 @@ pub(crate) fn detection_rule(
         rule.fingerprint = rule.fingerprint.rotate_left(1) ^ fingerprint(&filter.source);
     }
     if let Some(node) = root.get("x-edge") {
+        lowering.pipelines = applied;
         rule.edge = Some(edge::read(node, &mut detection, &mut lowering)?);
     }
     rule.body = Body::Detection(detection);
@@ -67,10 +69,12 @@ pub(crate) fn correlation_rule(
     let root = &document.root;
     let mut rule = header(document, origin)?;
     let mut correlation = correlation::read(section, root.get("generate"))?;
-    correlation.rename(&|name| pipelines.field(name));
+    let applied = pipelines.for_correlations();
+    correlation.rename(&|name| applied.field(name));
     rule.fingerprint ^= fingerprint(&pipelines.source);
     if let Some(node) = root.get("x-edge") {
-        let edge = edge::read_timer(node)?;
+        let mut edge = edge::read_timer(node)?;
+        edge.rename(&|name| applied.field(name));
         let silence = correlation.kind == Kind::EventCount && correlation.condition.fewer_than().is_some();
         if edge.timer && !silence {
             let hint = "write `type: event_count` and `condition: {lt: 1}`";

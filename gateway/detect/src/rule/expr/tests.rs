@@ -57,7 +57,30 @@ fn what_is_missing_or_of_the_wrong_type_is_false() {
 }
 
 #[test]
+fn an_evaluation_reads_a_bounded_amount_of_text() {
+    let fields = vec![(Arc::from("text"), Value::from("x".repeat(1 << 20).as_str()))];
+    let holds = |terms: usize| {
+        let expression = vec!["text.size() > 1"; terms].join(" && ");
+        parse(&expression).unwrap().holds(Fields(&fields))
+    };
+    assert!(holds(4), "a megabyte, four times");
+    assert!(!holds(5));
+    assert!(parse("text.contains('y') || text.endsWith('x')").unwrap().holds(Fields(&fields)));
+}
+
+#[test]
+fn fields_get_the_names_of_the_site() {
+    let text = "!(has(a.b) && -c < 1) || d in [e, 'x'] || size(f) == 1";
+    let mut expression = parse(text).unwrap();
+    expression.rename(&|name| Arc::from(format!("{name}_")));
+    let renamed = parse("!(has(a.b_) && -c_ < 1) || d_ in [e_, 'x'] || size(f_) == 1").unwrap();
+    assert_eq!(expression.root, renamed.root);
+}
+
+#[test]
 fn faults() {
+    let methods = format!("value{}", ".size()".repeat(300));
+    let lists = format!("value{}", " in [on]".repeat(300));
     let long = "1+".repeat(2_000);
     let deep = format!("{}1{}", "(".repeat(1_500), ")".repeat(1_500));
     let wide = format!("1{}", "+1".repeat(400));
@@ -77,6 +100,8 @@ fn faults() {
         &long,
         &deep,
         &wide,
+        &methods,
+        &lists,
     ] {
         assert!(parse(expression).is_err(), "{expression}");
     }
