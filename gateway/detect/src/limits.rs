@@ -64,6 +64,14 @@ pub const FIELD_VALUES: usize = 1_024;
 /// Most keys (groups) that one rule remembers; the oldest sixteenth is evicted and counted.
 pub const KEYS_PER_RULE: usize = 10_000;
 
+/// Most things that all rules together remember (keys, matches in windows, values, events kept as evidence): 1,000
+/// rules with 10,000 keys each fit. A thing takes 50 to 400 bytes, so that this bounds the state to 6 GB in the worst
+/// case. When it is reached, the rule that remembers most gives up its oldest keys, which is counted.
+pub const STATE_ITEMS: usize = 16_777_216;
+
+/// Entries of the queue of deadlines beyond two for each key; then those that were overtaken are removed.
+pub const TIMER_SLACK: usize = 1_024;
+
 /// Longest key in bytes; a longer one is cut and ends in a hash of the whole.
 pub const KEY_BYTES: usize = 256;
 
@@ -80,6 +88,10 @@ pub const LATE_SECONDS: u64 = 300;
 /// The longest step between two events that counts as held time when the rule gives no `max-gap`, in seconds.
 /// It keeps a sender whose clock jumps from 1970 to today from having "held" for decades.
 pub const STEP_SECONDS: u64 = 86_400;
+
+/// 2001-01-01 in seconds since 1970: an event from before it comes from a clock that was never set (such clocks
+/// begin in 1970, 1980 or 2000), and the box's time is taken.
+pub const UNSET_SECONDS: i64 = 978_307_200;
 
 /// How far ahead of the box's clock an event's own time may lie before the box's time is taken, in seconds.
 pub const AHEAD_SECONDS: u64 = 3_600;

@@ -19,7 +19,7 @@ use crate::rule::filter::{self, Filter};
 use crate::rule::parse::{self, Origin};
 use crate::rule::raw::RawDetection;
 use crate::rule::{Body, Rule};
-use crate::yaml::{self, Document};
+use crate::yaml::{self, Document, Scalar};
 pub(crate) use links::Links;
 
 /// Rules that are in force together.
@@ -50,6 +50,10 @@ impl RuleSet {
             let (documents, fault) = yaml::read(text.as_ref());
             errors.extend(fault.map(|fault| fault.in_file(&file)));
             for (index, document) in documents.into_iter().enumerate() {
+                if document.root.scalar() == Some(Scalar::Null) {
+                    // What stands behind a `---` at the end of a file: nothing.
+                    continue;
+                }
                 let origin = Origin { file: file.clone(), number: index + 1 };
                 if pipeline::is_pipeline(&document.root) {
                     let added = pipelines.add(&document.root, &document.source);

@@ -100,7 +100,7 @@ fn mutated_snapshots_are_refused_or_work() {
 fn engine(rule: &str, keys_per_rule: usize) -> Engine {
     let (set, errors) = RuleSet::load(&[("r.yml", rule)]);
     assert_eq!(errors, []);
-    Engine::new(Arc::new(set), Limits { keys_per_rule })
+    Engine::new(Arc::new(set), Limits { keys_per_rule, ..Limits::default() })
 }
 
 fn send(engine: &mut Engine, second: i64, event: &[u8]) -> usize {
@@ -124,6 +124,67 @@ fn a_flood_of_groups_is_bounded_and_counted() {
         assert!(engine.keys() <= 600, "{}", engine.keys());
     }
     assert!(engine.stats().evicted > 14_000, "{:?}", engine.stats());
+}
+
+#[test]
+fn all_rules_together_stay_bounded_and_the_flooded_one_pays() {
+    let rule = |name: &str| {
+        format!(
+            "title: {name}\nid: {name}\nlogsource: {{product: p}}\ndetection: {{s: {{{name}: 1}}, condition: s}}\nx-edge: {{key: [g], clear: {{{name}: 2}}}}\n---\n"
+        )
+    };
+    let base = "title: b\nid: b\nname: b\nlogsource: {product: p}\ndetection: {s: {b: 1}, condition: s}\n---\n\
+                title: c\nid: c\ncorrelation: {type: event_count, rules: [b], group-by: [g], timespan: 1d, condition: {gte: 4000}}\n---\n\
+                title: v\nid: v\nlogsource: {product: p}\ndetection: {s: {v: '*'}, condition: s}\nx-edge: {first-seen: {key: [g], value: v}}\n";
+    let files = [("r.yml", rule("quiet") + &rule("loud") + base)];
+    let (set, errors) = RuleSet::load(&files);
+    assert_eq!(errors, []);
+    let mut engine = Engine::new(Arc::new(set), Limits { items: 3_000, ..Limits::default() });
+    for n in 0..100 {
+        assert_eq!(send(&mut engine, n, format!(r#"{{"quiet":1,"g":"q{n}"}}"#).as_bytes()), 1);
+    }
+    // Keys of one rule, matches in one window, values of one key.
+    for n in 0..6_000 {
+        send(&mut engine, n, format!(r#"{{"loud":1,"g":"l{n}"}}"#).as_bytes());
+        assert!(engine.items() <= 3_000, "{}", engine.items());
+    }
+    for n in 0..4_000 {
+        send(&mut engine, n, br#"{"b":1,"g":"x"}"#);
+        send(&mut engine, n, format!(r#"{{"v":"v{n}","g":"x"}}"#).as_bytes());
+        assert!(engine.items() <= 3_000, "{}", engine.items());
+    }
+    let stats = engine.stats();
+    assert!(stats.evicted > 5_000, "{stats:?}");
+    // Whoever was quiet is still remembered: what is out is not told again.
+    for n in 0..100 {
+        assert_eq!(send(&mut engine, 6_000 + n, format!(r#"{{"quiet":1,"g":"q{n}"}}"#).as_bytes()), 0, "{n}");
+    }
+    // A snapshot of a larger box fits a smaller one.
+    let small = Limits { items: 200, keys_per_rule: 50 };
+    let engine =
+        Engine::restore(engine.rules().clone(), small, &engine.snapshot(), Now::default()).expect("restored");
+    assert!(engine.items() <= 200, "{}", engine.items());
+}
+
+#[test]
+fn chains_of_evictions_cost_little() {
+    // A thousand rules keyed by the same hostile field, four keys each event.
+    let rules: String = (0..300)
+        .map(|n| {
+            format!(
+                "title: t\nid: r{n}\nlogsource: {{product: p}}\ndetection: {{s: {{a: 1}}, condition: s}}\nx-edge: {{key: [g], clear: {{a: 2}}}}\n---\n"
+            )
+        })
+        .collect();
+    let (set, errors) = RuleSet::load(&[("r.yml", rules)]);
+    assert_eq!(errors, []);
+    let mut engine = Engine::new(Arc::new(set), Limits { items: 6_000, ..Limits::default() });
+    for n in 0..300 {
+        send(&mut engine, n, format!(r#"{{"a":1,"g":"{n}"}}"#).as_bytes());
+        assert!(engine.items() <= 6_000);
+    }
+    let before = engine.stats().evicted;
+    assert!(before > 50_000, "{before}");
 }
 
 #[test]

@@ -98,6 +98,7 @@ impl Engine {
         if fires && !silent {
             out.push(draft::correlated(rule, correlation, &key, window, view.time));
         }
+        table.recount(&key);
         self.stats.suppressed += u64::from(taken.fires && suppressed);
         fires
     }
@@ -127,10 +128,9 @@ impl Engine {
         if !suppressed && !self.is_silent(index) {
             out.push(draft::correlated(rule, correlation, key, window, time));
         }
-        if let Some(State::Window(table)) = self.states.get_mut(index)
-            && let Some(window) = table.get_mut(key)
-        {
-            window.consume();
+        if let Some(State::Window(table)) = self.states.get_mut(index) {
+            // Nothing is left to remember; the entry in the queue of deadlines finds no key and is dropped.
+            table.remove(key);
         }
         self.stats.suppressed += u64::from(suppressed);
         if !suppressed {
@@ -159,6 +159,7 @@ impl Engine {
         let (silence, evicted) = table.entry(&key, || Silence::new(mono));
         self.stats.evicted += evicted;
         let ends = silence.arrive(asked, mono, view.time);
+        let before = ends.then(|| silence.clone());
         if !edge.collapse_by.is_empty() {
             silence.collapse = view.key(&edge.collapse_by).or_else(|| silence.collapse.take());
         }
@@ -170,11 +171,10 @@ impl Engine {
         }
         let due = silence.due(asked, grace_ends);
         self.timers.queue(&mut silence.queued, due, index, &key);
-        if ends {
-            let silence = silence.clone();
-            if let Some(draft) = self.end_of_silence(index, rule, &key, &silence, view) {
-                out.push(draft);
-            }
+        table.recount(&key);
+        // The finding that ends was told under the group of then.
+        if let Some(draft) = before.and_then(|before| self.end_of_silence(index, rule, &key, &before, view)) {
+            out.push(draft);
         }
     }
 
@@ -187,11 +187,11 @@ impl Engine {
         silence: &Silence,
         view: &View<'_>,
     ) -> Option<FindingDraft> {
-        let Some(collapse) = &silence.collapse else {
+        let Some(collapse) = &silence.told else {
             return Some(draft::heard_again(rule, key, silence.asset.clone(), view.time));
         };
         let Some(State::Silence(table)) = self.states.get(index) else { return None };
-        let others = table.iter().any(|(_, other)| other.raised && other.collapse.as_ref() == Some(collapse));
+        let others = table.iter().any(|(_, other)| other.raised && other.told.as_ref() == Some(collapse));
         (!others).then(|| draft::heard_again(rule, collapse, None, view.time))
     }
 
@@ -335,8 +335,9 @@ impl Engine {
             return None;
         }
         silence.raised = true;
-        if silence.collapse.is_some() && !edge.collapse_by.is_empty() {
-            return silence.collapse.clone();
+        silence.told = silence.collapse.clone().filter(|_| !edge.collapse_by.is_empty());
+        if silence.told.is_some() {
+            return silence.told.clone();
         }
         if !silent {
             out.push(draft::silent(rule, key, silence, asked, now.wall));
@@ -358,7 +359,7 @@ pub(super) fn after(mono: i64, span: Duration) -> i64 {
 pub(super) fn members<'a>(table: &'a Table<Silence>, group: &str) -> Vec<&'a Arc<str>> {
     let mut members: Vec<_> = table
         .iter()
-        .filter(|(_, silence)| silence.raised && silence.collapse.as_deref() == Some(group))
+        .filter(|(_, silence)| silence.raised && silence.told.as_deref() == Some(group))
         .map(|(key, _)| key)
         .collect();
     members.sort_unstable();

@@ -64,18 +64,17 @@ pub(crate) enum Outcome {
     ClearGap,
 }
 
-/// How the clock of a key moved.
-enum Moved {
-    /// By this much since the latest event.
-    By(Duration),
-    /// The event is older than the latest one of its key and does not count.
-    Late,
-}
-
 impl Hold {
-    /// Takes an event. At most one gap outcome and one other, in this order. `None` when the event is late.
-    pub(crate) fn step(&mut self, edge: &Edge, step: Step) -> Option<[Option<Outcome>; 2]> {
-        let Moved::By(mut delta) = self.moved(step.time) else { return None };
+    /// Whether an event of this time is older than the latest one of its key and does not count. One that is older
+    /// by more than [`LATE_SECONDS`] comes from a clock that was set back.
+    pub(crate) fn is_late(&self, time: Timestamp) -> bool {
+        let behind = self.last.map_or(Duration::ZERO, |last| last.since(time));
+        !behind.is_zero() && behind <= Duration::from_secs(LATE_SECONDS)
+    }
+
+    /// Takes an event that is not late. At most one gap outcome and one other, in this order.
+    pub(crate) fn step(&mut self, edge: &Edge, step: Step) -> [Option<Outcome>; 2] {
+        let mut delta = self.last.map_or(Duration::ZERO, |last| step.time.since(last));
         let mut outcomes = [None, None];
         match edge.max_gap {
             Some(longest) if delta > longest => {
@@ -91,16 +90,16 @@ impl Hold {
         } else {
             self.quiet_step(edge, step, delta)
         };
-        Some(outcomes)
+        outcomes
     }
 
-    fn moved(&self, time: Timestamp) -> Moved {
-        match self.last {
-            None => Moved::By(Duration::ZERO),
-            Some(last) if time >= last => Moved::By(time.since(last)),
-            Some(last) if last.since(time) <= Duration::from_secs(LATE_SECONDS) => Moved::Late,
-            Some(_) => Moved::By(Duration::ZERO),
-        }
+    /// The condition, which held before, begins to count at this time without an event.
+    pub(crate) fn begin(&mut self, time: Timestamp, mono: i64) {
+        self.active = true;
+        self.held = Duration::ZERO;
+        self.first = Some(time);
+        self.last = self.last.max(Some(time));
+        self.mono = mono;
     }
 
     /// A gap longer than `max-gap` was seen.
@@ -123,14 +122,20 @@ impl Hold {
     /// When time alone would change the state; `None` when it would not.
     pub(crate) fn due(&self, edge: &Edge) -> Option<i64> {
         let micros = |span: Duration| i64::try_from(span.as_micros()).unwrap_or(i64::MAX / 4);
-        let hold = edge.timer && self.active && !self.raised;
-        let hold = hold.then(|| self.mono + micros(edge.hold.saturating_sub(self.held)));
+        let left = edge.hold.saturating_sub(self.held);
+        // Time beyond `max-gap` is not held time: then only an event can complete it.
+        let counts = edge.max_gap.is_none_or(|longest| left <= longest);
+        let hold = edge.timer && self.active && !self.raised && counts;
+        let hold = hold.then(|| self.mono.saturating_add(micros(left)));
         let waits = match edge.on_gap {
             OnGap::Hold => false,
             OnGap::Clear => self.raised || self.active,
             OnGap::Fire => !self.raised && self.last.is_some(),
         };
-        let gap = edge.max_gap.filter(|_| waits).map(|longest| self.mono + micros(longest) + 1);
+        let gap = edge
+            .max_gap
+            .filter(|_| waits)
+            .map(|longest| self.mono.saturating_add(micros(longest)).saturating_add(1));
         [hold, gap].into_iter().flatten().min()
     }
 
@@ -183,7 +188,7 @@ impl Hold {
     }
 
     /// Back to quiet; only the clock of the key stays.
-    fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         *self = Self { last: self.last, mono: self.mono, asset: self.asset.take(), ..Self::default() };
     }
 

@@ -51,7 +51,7 @@ impl Engine {
         out: &mut Vec<FindingDraft>,
     ) {
         let (Body::Detection(detection), Some(edge)) = (&rule.body, &rule.edge) else { return };
-        let suppressed = verdict.condition && self.suppressed(index, |by| view.key(by));
+        let suppressed = self.suppressed(index, |by| view.key(by));
         let Some(State::Keyed(table)) = self.states.get_mut(index) else { return };
         let before = out.len();
         let mut context = Context {

@@ -4,15 +4,17 @@
 //! a key that has nothing to remember takes no memory.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sitewarden_core::{FindingDraft, Severity};
+use sitewarden_core::{FindingDraft, Severity, Timestamp};
 
+use super::correlate::after;
 use super::hold::{Hold, Outcome, Step};
 use super::measure::Measure;
-use super::table::Table;
+use super::table::{Items, Table};
 use super::timers::Timers;
-use super::view::View;
+use super::view::{View, fields_of};
 use super::{Stats, draft};
 use crate::explain;
 use crate::fields::Fields;
@@ -24,8 +26,43 @@ use crate::rule::{Detection, Rule};
 pub(crate) struct Keyed {
     pub(crate) hold: Hold,
     pub(crate) measure: Option<Measure>,
+    /// The condition holds outside of the schedule: when it begins to count.
+    pub(crate) opens: Option<Opening>,
     /// The deadline that is queued for it.
     pub(crate) queued: Option<i64>,
+}
+
+/// When a schedule opens: event time and the monotonic time that it will be then.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Opening {
+    time: Timestamp,
+    pub(crate) mono: i64,
+}
+
+impl Keyed {
+    /// When time alone would change the state.
+    pub(crate) fn due(&self, edge: &Edge) -> Option<i64> {
+        [self.hold.due(edge), self.opens.map(|opening| opening.mono)].into_iter().flatten().min()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.hold.is_idle() && self.opens.is_none()
+    }
+
+    /// The next opening of the schedule for a condition that holds at `time`, unless it lies beyond what is known.
+    fn wait_for_schedule(&mut self, edge: &Edge, time: Timestamp, mono: i64) {
+        let opening = edge.schedule.as_ref().and_then(|schedule| schedule.opens_after(time));
+        let known = |opening: &Timestamp| edge.max_gap.is_none_or(|longest| opening.since(time) <= longest);
+        self.opens = opening
+            .filter(known)
+            .map(|opening| Opening { time: opening, mono: after(mono, opening.since(time)) });
+    }
+}
+
+impl Items for Keyed {
+    fn items(&self) -> usize {
+        self.hold.events.len()
+    }
 }
 
 /// What the matcher says of an event that is in the rule's scope.
@@ -65,24 +102,47 @@ pub(crate) fn event(
     }
     let (keyed, evicted) = table.entry(&key, Keyed::default);
     context.stats.evicted += evicted;
-    let active = active(edge, keyed, view, verdict);
-    let raised = step(context, keyed, &key, view, active, verdict);
-    if keyed.hold.is_idle() && !remembers {
-        table.remove(&key);
-    } else {
-        let due = keyed.hold.due(edge);
-        context.timers.queue(&mut keyed.queued, due, context.index, &key);
+    if keyed.hold.is_late(view.time) {
+        context.stats.late += 1;
+        return false;
     }
+    let measured =
+        if edge.measures() { keyed.measure.get_or_insert_default().holds(edge, view) } else { Some(true) };
+    let Some(measured) = measured else { return false };
+    let counts = covers(edge, view.time);
+    // The dearest part last. With a timer the schedule opens by the clock, so that the rest is asked outside of it too.
+    let holds = verdict.condition
+        && measured
+        && (counts || edge.timer)
+        && edge.expr.as_ref().is_none_or(|expr| expr.holds(view.fields()));
+    let raised = step(context, keyed, &key, view, holds && counts, verdict);
+    keyed.opens = None;
+    if holds && !counts && !keyed.hold.raised {
+        keyed.wait_for_schedule(edge, view.time, context.mono);
+        // What it will rest on when the schedule opens.
+        keyed.hold.events.clear();
+        keyed.hold.keep(view.kept());
+        keyed.hold.asset = view.asset.clone();
+    }
+    settle(context, table, &key);
     raised
 }
 
-/// Whether the whole condition holds, the dearest part last.
-fn active(edge: &Edge, keyed: &mut Keyed, view: &View<'_>, verdict: Verdict) -> bool {
-    let measured = !edge.measures() || keyed.measure.get_or_insert_default().holds(edge, view);
-    verdict.condition
-        && measured
-        && edge.schedule.as_ref().is_none_or(|schedule| schedule.covers(view.time))
-        && edge.expr.as_ref().is_none_or(|expr| expr.holds(view.fields()))
+/// Queues what a key waits for, or forgets a key that has nothing to remember.
+fn settle(context: &mut Context<'_>, table: &mut Table<Keyed>, key: &Arc<str>) {
+    let edge = context.edge;
+    let Some(keyed) = table.get_mut(key) else { return };
+    if keyed.is_idle() && edge.on_gap != OnGap::Fire && !edge.measures() {
+        table.remove(key);
+        return;
+    }
+    let due = keyed.due(edge);
+    context.timers.queue(&mut keyed.queued, due, context.index, key);
+    table.recount(key);
+}
+
+fn covers(edge: &Edge, time: Timestamp) -> bool {
+    edge.schedule.as_ref().is_none_or(|schedule| schedule.covers(time))
 }
 
 fn step(
@@ -95,24 +155,25 @@ fn step(
 ) -> bool {
     let hold = &mut keyed.hold;
     let clear = verdict.clear.unwrap_or(!active);
-    if active || hold.raised {
+    if active || hold.raised || context.edge.on_gap == OnGap::Fire {
         hold.asset = view.asset.clone().or_else(|| hold.asset.take());
     }
     let before = hold.clone_for_draft();
-    let Some(outcomes) = hold.step(context.edge, Step { time: view.time, active, clear }) else {
-        context.stats.late += 1;
-        return false;
-    };
+    let outcomes = hold.step(context.edge, Step { time: view.time, active, clear });
     hold.mono = context.mono;
     if hold.active {
+        hold.keep(view.kept());
+    } else if context.edge.on_gap == OnGap::Fire {
+        // What a gap will rest on: the latest that was heard.
+        hold.events.clear();
         hold.keep(view.kept());
     }
     let mut raised = false;
     for outcome in outcomes.into_iter().flatten() {
         let raises = matches!(outcome, Outcome::Raise | Outcome::RaiseGap);
-        if raises && verdict.suppressed {
+        if raises && (verdict.suppressed || !covers(context.edge, view.time)) {
             hold.raised = false;
-            context.stats.suppressed += 1;
+            context.stats.suppressed += u64::from(verdict.suppressed);
             continue;
         }
         if raises {
@@ -123,7 +184,7 @@ fn step(
         let draft = draft::held(context.rule, context.detection, context.edge, key, outcome, state, view);
         context.out.push(draft);
     }
-    if !raised && hold.raised && hold.active {
+    if !raised && hold.raised && hold.active && !verdict.suppressed {
         escalate(context, hold, key, view);
     }
     raised
@@ -158,36 +219,63 @@ pub(crate) fn pass(
     suppressed: bool,
 ) -> bool {
     let Some(keyed) = table.get_mut(key) else { return false };
+    if let Some(opening) = keyed.opens.take_if(|opening| opening.mono <= context.mono) {
+        keyed.hold.begin(opening.time, opening.mono);
+    }
     let before = keyed.hold.clone_for_draft();
+    let passed = context.mono.saturating_sub(keyed.hold.mono).max(0).cast_unsigned();
+    let time = keyed.hold.last.unwrap_or_default().after(Duration::from_micros(passed));
     let mut raised = false;
     if let Some(outcome) = keyed.hold.pass(context.edge, context.mono) {
         raised = matches!(outcome, Outcome::Raise | Outcome::RaiseGap);
-        if raised && suppressed {
-            keyed.hold.raised = false;
-            keyed.hold.mono = context.mono;
-            context.stats.suppressed += 1;
+        if raised && (suppressed || !covers(context.edge, time)) {
+            keep_back(context, keyed, outcome, suppressed, time);
             raised = false;
         } else {
-            let state = if raised { &keyed.hold } else { &before };
-            let fields = state.events.last().map(|event| super::view::fields_of(event)).unwrap_or_default();
-            let passed = context.mono.saturating_sub(state.mono).max(0).cast_unsigned();
-            let time = state.last.unwrap_or_default().after(std::time::Duration::from_micros(passed));
-            let view = View::new(&fields, time, state.asset.clone());
-            let severity = raised.then(|| severity(context, view.fields()));
-            let mut draft =
-                draft::held(context.rule, context.detection, context.edge, key, outcome, state, &view);
-            if let Some(severity) = severity {
-                draft.severity = severity;
-                keyed.hold.severity = Some(severity);
-            }
-            context.out.push(draft);
+            tell(context, keyed, key, outcome, &before, time);
         }
     }
-    if keyed.hold.is_idle() && context.edge.on_gap != OnGap::Fire && !context.edge.measures() {
-        table.remove(key);
-    } else {
-        let due = keyed.hold.due(context.edge);
-        context.timers.queue(&mut keyed.queued, due, context.index, key);
-    }
+    settle(context, table, key);
     raised
+}
+
+/// A finding of the clock that is not told: a parent's finding explains it, or the schedule has closed.
+fn keep_back(
+    context: &mut Context<'_>,
+    keyed: &mut Keyed,
+    outcome: Outcome,
+    suppressed: bool,
+    time: Timestamp,
+) {
+    keyed.hold.raised = false;
+    context.stats.suppressed += u64::from(suppressed);
+    if outcome == Outcome::Raise && !suppressed {
+        keyed.wait_for_schedule(context.edge, time, context.mono);
+        keyed.hold.active = false;
+    } else {
+        keyed.hold.last = keyed.hold.last.max(Some(time));
+        keyed.hold.mono = context.mono;
+    }
+}
+
+/// Tells what the clock alone came to.
+fn tell(
+    context: &mut Context<'_>,
+    keyed: &mut Keyed,
+    key: &Arc<str>,
+    outcome: Outcome,
+    before: &Hold,
+    time: Timestamp,
+) {
+    let raised = matches!(outcome, Outcome::Raise | Outcome::RaiseGap);
+    let state = if raised { &keyed.hold } else { before };
+    let fields = state.events.last().map(|event| fields_of(event)).unwrap_or_default();
+    let view = View::new(&fields, time, state.asset.clone());
+    let severity = raised.then(|| severity(context, view.fields()));
+    let mut draft = draft::held(context.rule, context.detection, context.edge, key, outcome, state, &view);
+    if let Some(severity) = severity {
+        draft.severity = severity;
+        keyed.hold.severity = Some(severity);
+    }
+    context.out.push(draft);
 }

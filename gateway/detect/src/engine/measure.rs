@@ -30,17 +30,25 @@ enum Held {
 }
 
 impl Measure {
-    /// Takes an event; whether all that the rule asks of changes holds.
-    pub(crate) fn holds(&mut self, edge: &Edge, view: &View<'_>) -> bool {
-        let rate = edge.rate.as_ref().is_none_or(|change| changed(&mut self.rate, change, view));
-        let delta = edge.delta.as_ref().is_none_or(|change| changed(&mut self.delta, change, view));
-        let stuck = edge.stuck.as_ref().is_none_or(|stuck| self.is_stuck(stuck, view));
-        rate && delta && stuck
+    /// Takes an event that is not late; whether all that the rule asks of changes holds. `None` when the event says
+    /// nothing about it: it lacks the field, or is the previous one told twice. Then nothing changes.
+    pub(crate) fn holds(&mut self, edge: &Edge, view: &View<'_>) -> Option<bool> {
+        let mut all = true;
+        if let Some(change) = &edge.rate {
+            all &= changed(&mut self.rate, change, view)?;
+        }
+        if let Some(change) = &edge.delta {
+            all &= changed(&mut self.delta, change, view)?;
+        }
+        if let Some(stuck) = &edge.stuck {
+            all &= self.is_stuck(stuck, view)?;
+        }
+        Some(all)
     }
 
-    fn is_stuck(&mut self, stuck: &Stuck, view: &View<'_>) -> bool {
+    fn is_stuck(&mut self, stuck: &Stuck, view: &View<'_>) -> Option<bool> {
         let time = view.time;
-        let Some(text) = view.text(&stuck.field) else { return false };
+        let text = view.text(&stuck.field)?;
         let value = Number::parse(&text).map_or_else(|| Held::Text(text.into_owned()), Held::Number);
         let same = match (&self.stuck, &value) {
             (Some((_, Held::Number(before))), Held::Number(now)) => {
@@ -49,25 +57,28 @@ impl Measure {
             (Some((_, before)), now) => before == now,
             (None, _) => false,
         };
-        match &self.stuck {
+        Some(match &self.stuck {
             Some((since, _)) if same && time >= *since => time.since(*since) >= stuck.hold,
             _ => {
                 self.stuck = Some((time, value));
                 false
             }
-        }
+        })
     }
 }
 
-fn changed(memory: &mut Option<(Timestamp, Number)>, change: &Change, view: &View<'_>) -> bool {
+fn changed(memory: &mut Option<(Timestamp, Number)>, change: &Change, view: &View<'_>) -> Option<bool> {
     let time = view.time;
-    let Some(value) = view.number(&change.field) else { return false };
+    let value = view.number(&change.field)?;
+    if memory.is_some_and(|(then, old)| then == time && (change.per.is_some() || old == value)) {
+        return None;
+    }
     let before = memory.replace((time, value));
-    match before {
+    Some(match before {
         Some((then, old)) if time >= then => {
             let over: Duration = time.since(then);
             change.holds(value.as_f64() - old.as_f64(), over)
         }
         _ => false,
-    }
+    })
 }

@@ -4,6 +4,7 @@
 //! the monotonic time that is passed in. Invariant: every table in it is bounded ([`Limits`]), and what had to go
 //! is counted ([`Stats`]).
 
+mod bounded;
 mod correlate;
 mod draft;
 mod hold;
@@ -23,14 +24,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sitewarden_core::{Event, FindingDraft, LogSource, Monotonic, Now, Timestamp};
 
-use crate::limits::{AHEAD_SECONDS, KEYS_PER_RULE};
+use crate::limits::{AHEAD_SECONDS, KEYS_PER_RULE, STATE_ITEMS, UNSET_SECONDS};
 use crate::matcher::{Hit, Matcher, Source};
 use crate::rule::{Body, Rule};
 use crate::set::RuleSet;
 use keyed::Keyed;
 use seen::Seen;
 use silence::Silence;
-use table::Table;
+use table::{Table, Total};
 use timers::Timers;
 use view::View;
 use window::Window;
@@ -43,11 +44,13 @@ pub use snapshot::SnapshotError;
 pub struct Limits {
     /// Most keys that one rule remembers.
     pub keys_per_rule: usize,
+    /// Most things that all rules together remember: keys, matches in windows, values, events kept as evidence.
+    pub items: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { keys_per_rule: KEYS_PER_RULE }
+        Self { keys_per_rule: KEYS_PER_RULE, items: STATE_ITEMS }
     }
 }
 
@@ -64,6 +67,8 @@ pub struct Stats {
     pub late: u64,
     /// Events whose own time lay too far ahead; the box's time was taken.
     pub ahead: u64,
+    /// Events from a clock that was never set; the box's time was taken.
+    pub unset: u64,
     /// Keys that were forgotten because a table was full.
     pub evicted: u64,
     /// Events that were forgotten because a window or a list of values was full.
@@ -79,6 +84,8 @@ pub struct Engine {
     limits: Limits,
     /// One for each rule of the set, in its order.
     states: Vec<State>,
+    /// What all states together remember.
+    total: Total,
     timers: Timers,
     /// Monotonic time of the latest call, in microseconds.
     mono: i64,
@@ -107,8 +114,10 @@ impl Engine {
     /// An engine without history.
     #[must_use]
     pub fn new(set: Arc<RuleSet>, limits: Limits) -> Self {
-        let states = set.rules().iter().map(|rule| fresh(rule, limits)).collect();
+        let total = Total::default();
+        let states = set.rules().iter().map(|rule| fresh(rule, limits, &total)).collect();
         Self {
+            total,
             matcher: Box::new(Matcher::new(set.program().clone())),
             hits: Vec::new(),
             set,
@@ -132,6 +141,18 @@ impl Engine {
     #[must_use]
     pub const fn stats(&self) -> Stats {
         self.stats
+    }
+
+    /// How many things the rules remember now: keys and what each of them remembers.
+    #[must_use]
+    pub fn items(&self) -> usize {
+        self.total.get()
+    }
+
+    /// How many deadlines are queued, overtaken ones included.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.timers.len()
     }
 
     /// How many keys the rules remember now.
@@ -158,6 +179,7 @@ impl Engine {
         if !hits.is_empty() {
             let view = View::new(&event.fields, time, event.asset.clone());
             self.judge(&hits, &view, now, out);
+            self.stay_bounded();
         }
         self.hits = hits;
         self.stats.matches += (out.len() - before) as u64;
@@ -213,6 +235,7 @@ impl Engine {
             let mut matcher = std::mem::take(&mut self.matcher);
             self.judge(&hits, &View::json(&mut matcher, bytes, time), now, out);
             self.matcher = matcher;
+            self.stay_bounded();
         }
         self.hits = hits;
         self.stats.matches += (out.len() - before) as u64;
@@ -236,6 +259,7 @@ impl Engine {
         self.clock(now);
         self.inventory = assets;
         self.apply_inventory();
+        self.stay_bounded();
     }
 
     /// Takes over another set. Rules whose text did not change keep their state.
@@ -248,9 +272,9 @@ impl Engine {
             .zip(std::mem::take(&mut self.states))
             .map(|(rule, state)| ((rule.id.clone(), rule.fingerprint), state))
             .collect();
-        let limits = self.limits;
+        let (limits, total) = (self.limits, self.total.clone());
         let state = |rule: &Arc<Rule>| {
-            kept.remove(&(rule.id.clone(), rule.fingerprint)).unwrap_or_else(|| fresh(rule, limits))
+            kept.remove(&(rule.id.clone(), rule.fingerprint)).unwrap_or_else(|| fresh(rule, limits, &total))
         };
         self.states = self.set.rules().iter().map(state).collect();
         self.apply_inventory();
@@ -280,6 +304,10 @@ impl Engine {
     fn checked(&mut self, time: Timestamp, now: Now) -> Timestamp {
         self.stats.events += 1;
         let sane = now.wall.micros() > CLOCK_SET_MICROS;
+        if sane && time < Timestamp::from_seconds(UNSET_SECONDS) {
+            self.stats.unset += 1;
+            return now.wall;
+        }
         if sane && time.since(now.wall).as_secs() > AHEAD_SECONDS {
             self.stats.ahead += 1;
             return now.wall;
@@ -291,15 +319,16 @@ impl Engine {
 /// 2020-01-01: before it, the box's clock has not been set and cannot judge an event's time.
 const CLOCK_SET_MICROS: i64 = 1_577_836_800_000_000;
 
-fn fresh(rule: &Rule, limits: Limits) -> State {
+fn fresh(rule: &Rule, limits: Limits, total: &Total) -> State {
+    let keys = limits.keys_per_rule;
     match (&rule.body, &rule.edge) {
-        (Body::Correlation(_), Some(edge)) if edge.timer => State::Silence(Table::new(limits.keys_per_rule)),
-        (Body::Correlation(_), _) => State::Window(Table::new(limits.keys_per_rule)),
+        (Body::Correlation(_), Some(edge)) if edge.timer => State::Silence(Table::new(keys, total.clone())),
+        (Body::Correlation(_), _) => State::Window(Table::new(keys, total.clone())),
         (Body::Detection(_), None) => State::None,
         (Body::Detection(_), Some(edge)) if edge.first_seen.is_some() => {
-            State::Seen(Table::new(limits.keys_per_rule))
+            State::Seen(Table::new(keys, total.clone()))
         }
-        (Body::Detection(_), Some(_)) => State::Keyed(Table::new(limits.keys_per_rule)),
+        (Body::Detection(_), Some(_)) => State::Keyed(Table::new(keys, total.clone())),
     }
 }
 

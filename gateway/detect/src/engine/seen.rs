@@ -5,11 +5,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sitewarden_core::Timestamp;
 
-use crate::limits::FIRST_SEEN_VALUES;
+use super::table::Items;
+use crate::limits::{FIRST_SEEN_VALUES, LATE_SECONDS};
 use crate::rule::edge_parts::FirstSeen;
 
 /// What one key has shown.
@@ -21,6 +23,12 @@ pub(crate) struct Seen {
     values: HashMap<Arc<str>, Timestamp>,
 }
 
+impl Items for Seen {
+    fn items(&self) -> usize {
+        self.values.len()
+    }
+}
+
 impl Seen {
     pub(crate) fn new(time: Timestamp) -> Self {
         Self { since: time, values: HashMap::new() }
@@ -28,9 +36,14 @@ impl Seen {
 
     /// Takes a value; whether it is new, and how many values had to go for it.
     pub(crate) fn take(&mut self, rule: &FirstSeen, value: &Arc<str>, time: Timestamp) -> (bool, u64) {
+        let late = Duration::from_secs(LATE_SECONDS);
+        if self.since.since(time) > late {
+            // The clock was set back: what it claimed before would keep the key learning for as long.
+            self.since = time;
+        }
         if let Some(last) = self.values.get_mut(value) {
             let forgotten = time.since(*last) > rule.memory;
-            *last = time.max(*last);
+            *last = if last.since(time) > late { time } else { time.max(*last) };
             return (forgotten && !self.learns(rule, time), 0);
         }
         let mut dropped = 0;

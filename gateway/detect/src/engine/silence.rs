@@ -10,6 +10,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sitewarden_core::{AssetRef, Timestamp};
 
+use super::table::Items;
+
 /// One group that is waited for.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Silence {
@@ -26,6 +28,8 @@ pub(crate) struct Silence {
     pub(crate) asset: Option<AssetRef>,
     /// The values of the fields by which groups are collapsed.
     pub(crate) collapse: Option<Arc<str>>,
+    /// Those values when the finding was told, which name the finding.
+    pub(crate) told: Option<Arc<str>>,
     /// Values of the fields that name the parent, for suppression.
     pub(crate) parent: Option<Arc<str>>,
     /// The deadline that is queued for it.
@@ -39,6 +43,12 @@ pub(crate) struct Asked {
     pub(crate) count: usize,
     /// .. in any time of this length.
     pub(crate) span: Duration,
+}
+
+impl Items for Silence {
+    fn items(&self) -> usize {
+        self.arrivals.len()
+    }
 }
 
 impl Silence {

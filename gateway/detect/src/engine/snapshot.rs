@@ -14,7 +14,7 @@ use thiserror::Error;
 use super::keyed::Keyed;
 use super::seen::Seen;
 use super::silence::Silence;
-use super::table::Table;
+use super::table::{Items, Table};
 use super::window::Window;
 use super::{Engine, Limits, State, Stats};
 use crate::limits::SNAPSHOT_BYTES;
@@ -84,11 +84,11 @@ enum StateBody {
     Silence(Vec<(Arc<str>, Silence)>),
 }
 
-fn entries<V: Clone>(table: &Table<V>) -> Vec<(Arc<str>, V)> {
+fn entries<V: Clone + Items>(table: &Table<V>) -> Vec<(Arc<str>, V)> {
     table.by_age().into_iter().map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
-fn fill<V>(table: &mut Table<V>, saved: Vec<(Arc<str>, V)>, mut change: impl FnMut(&mut V)) {
+fn fill<V: Items>(table: &mut Table<V>, saved: Vec<(Arc<str>, V)>, mut change: impl FnMut(&mut V)) {
     for (key, mut value) in saved {
         change(&mut value);
         table.put(&key, value);
@@ -150,7 +150,12 @@ impl Engine {
             let Some(state) = index.and_then(|index| engine.states.get_mut(*index)) else { continue };
             match (state, saved.state) {
                 (State::Keyed(table), StateBody::Keyed(saved)) => {
-                    fill(table, saved, |keyed| keyed.hold.mono = keyed.hold.mono.saturating_add(by));
+                    fill(table, saved, |keyed| {
+                        keyed.hold.mono = keyed.hold.mono.saturating_add(by);
+                        if let Some(opening) = &mut keyed.opens {
+                            opening.mono = opening.mono.saturating_add(by);
+                        }
+                    });
                 }
                 (State::Seen(table), StateBody::Seen(saved)) => fill(table, saved, |_| {}),
                 (State::Window(table), StateBody::Window(saved)) => fill(table, saved, |window| {
@@ -166,6 +171,7 @@ impl Engine {
         }
         engine.apply_inventory();
         engine.rebuild_timers();
+        engine.stay_bounded();
         Ok(engine)
     }
 }

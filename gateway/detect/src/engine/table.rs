@@ -1,22 +1,88 @@
 //! What a rule remembers by key, bounded.
 //!
 //! Not ordered. When it is full, the sixteenth that was touched longest ago is evicted and counted: a flood of new
-//! keys costs a bounded amount each, and cannot push out what is in use. Invariant: never more than `limit` keys.
+//! keys costs a bounded amount each, and cannot push out what is in use. What a key remembers beside itself (matches
+//! in a window, values) is counted as well, over all tables together. Invariant: never more than `limit` keys.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A bounded map by key.
-#[derive(Clone, Debug)]
-pub(crate) struct Table<V> {
-    entries: HashMap<Arc<str>, (u64, V)>,
-    clock: u64,
-    limit: usize,
+/// What a key remembers, for the bound over all rules.
+pub(crate) trait Items {
+    /// How many things beside the key itself.
+    fn items(&self) -> usize;
 }
 
-impl<V> Table<V> {
-    pub(crate) fn new(limit: usize) -> Self {
-        Self { entries: HashMap::new(), clock: 0, limit: limit.max(1) }
+/// Things that all tables of an engine remember together.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Total(Arc<AtomicUsize>);
+
+impl Total {
+    pub(crate) fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn add(&self, items: usize) {
+        self.0.fetch_add(items, Ordering::Relaxed);
+    }
+
+    fn sub(&self, items: usize) {
+        self.0.fetch_sub(items, Ordering::Relaxed);
+    }
+}
+
+/// A bounded map by key.
+#[derive(Debug)]
+pub(crate) struct Table<V: Items> {
+    entries: HashMap<Arc<str>, Slot<V>>,
+    clock: u64,
+    limit: usize,
+    /// Things in this table, as far as they are counted.
+    items: usize,
+    total: Total,
+}
+
+#[derive(Debug)]
+struct Slot<V> {
+    touched: u64,
+    /// Things that this key is counted with, itself included.
+    counted: usize,
+    value: V,
+}
+
+impl<V: Items> Drop for Table<V> {
+    fn drop(&mut self) {
+        self.total.sub(self.items);
+    }
+}
+
+impl<V: Items> Table<V> {
+    pub(crate) fn new(limit: usize, total: Total) -> Self {
+        Self { entries: HashMap::new(), clock: 0, limit: limit.max(1), items: 0, total }
+    }
+
+    /// Things that this table remembers.
+    pub(crate) const fn items(&self) -> usize {
+        self.items
+    }
+
+    /// Counts anew what a key remembers.
+    pub(crate) fn recount(&mut self, key: &str) {
+        if let Some(slot) = self.entries.get_mut(key) {
+            let counted = 1 + slot.value.items();
+            self.items = self.items + counted - slot.counted;
+            match counted.checked_sub(slot.counted) {
+                Some(more) => self.total.add(more),
+                None => self.total.sub(slot.counted - counted),
+            }
+            slot.counted = counted;
+        }
+    }
+
+    fn forget(&mut self, items: usize) {
+        self.items -= items;
+        self.total.sub(items);
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -24,26 +90,26 @@ impl<V> Table<V> {
     }
 
     pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut V> {
-        self.entries.get_mut(key).map(|(_, value)| value)
+        self.entries.get_mut(key).map(|slot| &mut slot.value)
     }
 
     /// All entries, in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &V)> {
-        self.entries.iter().map(|(key, (_, value))| (key, value))
+        self.entries.iter().map(|(key, slot)| (key, &slot.value))
     }
 
     /// Calls with each entry, in no order.
     pub(crate) fn each_mut(&mut self, mut call: impl FnMut(&Arc<str>, &mut V)) {
-        self.entries.iter_mut().for_each(|(key, (_, value))| call(key, value));
+        self.entries.iter_mut().for_each(|(key, slot)| call(key, &mut slot.value));
     }
 
     /// Keeps the keys that the call says.
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(&Arc<str>) -> bool) {
-        self.entries.retain(|key, _| keep(key));
+        self.keep(|key, _| keep(key));
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<&V> {
-        self.entries.get(key).map(|(_, value)| value)
+        self.entries.get(key).map(|slot| &slot.value)
     }
 
     /// The value of a key, made when there is none; and how many keys had to go for it.
@@ -53,9 +119,16 @@ impl<V> Table<V> {
             evicted = self.evict();
         }
         self.clock += 1;
-        let entry = self.entries.entry(key.clone()).or_insert_with(|| (0, make()));
-        entry.0 = self.clock;
-        (&mut entry.1, evicted)
+        let (items, total) = (&mut self.items, &self.total);
+        let slot = self.entries.entry(key.clone()).or_insert_with(|| {
+            let value = make();
+            let counted = 1 + value.items();
+            *items += counted;
+            total.add(counted);
+            Slot { touched: 0, counted, value }
+        });
+        slot.touched = self.clock;
+        (&mut slot.value, evicted)
     }
 
     /// Sets the value of a key, within the limit.
@@ -63,29 +136,49 @@ impl<V> Table<V> {
         if self.entries.len() >= self.limit && !self.entries.contains_key(key) {
             self.evict();
         }
+        self.remove(key);
         self.clock += 1;
-        self.entries.insert(key.clone(), (self.clock, value));
+        let counted = 1 + value.items();
+        self.items += counted;
+        self.total.add(counted);
+        self.entries.insert(key.clone(), Slot { touched: self.clock, counted, value });
     }
 
-    fn evict(&mut self) -> u64 {
-        let mut stamps: Vec<u64> = self.entries.values().map(|(touched, _)| *touched).collect();
+    fn keep(&mut self, mut call: impl FnMut(&Arc<str>, &Slot<V>) -> bool) {
+        let mut gone = 0;
+        self.entries.retain(|key, slot| {
+            let kept = call(key, slot);
+            gone += if kept { 0 } else { slot.counted };
+            kept
+        });
+        self.forget(gone);
+    }
+
+    /// Evicts the sixteenth that was touched longest ago, at least one; how many went.
+    pub(crate) fn evict(&mut self) -> u64 {
+        if self.entries.is_empty() {
+            return 0;
+        }
+        let mut stamps: Vec<u64> = self.entries.values().map(|slot| slot.touched).collect();
         let nth = (stamps.len() / 16).min(stamps.len().saturating_sub(1));
         let (_, oldest, _) = stamps.select_nth_unstable(nth);
         let oldest = *oldest;
         let before = self.entries.len();
-        self.entries.retain(|_, (touched, _)| *touched > oldest);
+        self.keep(|_, slot| slot.touched > oldest);
         (before - self.entries.len()) as u64
     }
 
     pub(crate) fn remove(&mut self, key: &str) -> Option<V> {
-        self.entries.remove(key).map(|(_, value)| value)
+        let slot = self.entries.remove(key)?;
+        self.forget(slot.counted);
+        Some(slot.value)
     }
 
     /// All entries, the one touched longest ago first.
     pub(crate) fn by_age(&self) -> Vec<(&Arc<str>, &V)> {
         let mut all: Vec<_> = self.entries.iter().collect();
-        all.sort_unstable_by_key(|(_, (touched, _))| *touched);
-        all.into_iter().map(|(key, (_, value))| (key, value)).collect()
+        all.sort_unstable_by_key(|(_, slot)| slot.touched);
+        all.into_iter().map(|(key, slot)| (key, &slot.value)).collect()
     }
 }
 
@@ -93,9 +186,39 @@ impl<V> Table<V> {
 mod tests {
     use super::*;
 
+    impl Items for usize {
+        fn items(&self) -> usize {
+            *self
+        }
+    }
+
+    #[test]
+    fn what_is_remembered_is_counted_over_all_tables() {
+        let total = Total::default();
+        let mut one = Table::<usize>::new(4, total.clone());
+        let mut two = Table::<usize>::new(4, total.clone());
+        *one.entry(&Arc::from("a"), || 3).0 = 5;
+        two.put(&Arc::from("b"), 2);
+        assert_eq!(total.get(), 4 + 3);
+        one.recount("a");
+        assert_eq!((one.items(), total.get()), (6, 9));
+        *one.entry(&Arc::from("a"), || 0).0 = 1;
+        one.recount("a");
+        two.put(&Arc::from("b"), 0);
+        assert_eq!((one.items(), total.get()), (2, 3));
+        assert_eq!(one.remove("a"), Some(1));
+        assert_eq!(two.evict(), 1);
+        assert_eq!((two.evict(), total.get()), (0, 0));
+        two.put(&Arc::from("c"), 7);
+        two.retain(|_| false);
+        two.put(&Arc::from("d"), 7);
+        drop(two);
+        assert_eq!(total.get(), 0);
+    }
+
     #[test]
     fn a_flood_of_keys_evicts_the_oldest_and_counts_them() {
-        let mut table = Table::new(160);
+        let mut table = Table::<usize>::new(160, Total::default());
         let mut evicted = 0;
         for n in 0..10_000 {
             table.entry(&Arc::from("kept"), || 0);
@@ -108,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_limit_of_one_still_works() {
-        let mut table = Table::new(1);
+        let mut table = Table::<usize>::new(1, Total::default());
         table.entry(&Arc::from("a"), || 1);
         assert_eq!(table.entry(&Arc::from("b"), || 2).1, 1);
         assert_eq!((table.len(), table.get("b")), (1, Some(&2)));

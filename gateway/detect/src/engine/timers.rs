@@ -15,6 +15,11 @@ type Entry = Reverse<(i64, usize, Arc<str>)>;
 pub(crate) struct Timers(BinaryHeap<Entry>);
 
 impl Timers {
+    /// How many entries there are, overtaken ones included.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// The earliest deadline; it may be one that was overtaken.
     pub(crate) fn next(&self) -> Option<i64> {
         self.0.peek().map(|Reverse((due, ..))| *due)

@@ -11,6 +11,7 @@ use sitewarden_core::finding::EvidenceEvent;
 use sitewarden_core::{AssetRef, Timestamp};
 
 use super::correlate::after;
+use super::table::Items;
 use crate::limits::{WINDOW_EVENTS, WINDOW_EVIDENCE};
 use crate::number::Number;
 use crate::rule::correlation::{Condition, Correlation, Kind, Metric};
@@ -58,6 +59,12 @@ pub(crate) struct Taken {
     pub(crate) late: bool,
     /// Matches that had to go.
     pub(crate) dropped: u64,
+}
+
+impl Items for Window {
+    fn items(&self) -> usize {
+        self.entries.len() + self.events.len()
+    }
 }
 
 impl Window {
@@ -111,14 +118,6 @@ impl Window {
             self.events.pop_front();
         }
         self.events.push_back(event);
-    }
-
-    /// Forgets everything after a wait has ended in a match.
-    pub(crate) fn consume(&mut self) {
-        self.entries.clear();
-        self.events.clear();
-        self.waiting = None;
-        self.raised = false;
     }
 
     /// Event times of the first and last match.

@@ -98,6 +98,26 @@ impl Schedule {
     }
 }
 
+impl Schedule {
+    /// When it opens next after a time that it does not cover; `None` when it does not open within two weeks.
+    pub(crate) fn opens_after(&self, time: Timestamp) -> Option<Timestamp> {
+        let instant = jiff::Timestamp::from_microsecond(time.micros()).ok()?;
+        let from =
+            jiff::civil::time((self.from / 60).try_into().ok()?, (self.from % 60).try_into().ok()?, 0, 0);
+        let mut date = self.zone.to_datetime(instant).date();
+        for _ in 0..15 {
+            // A time that daylight saving leaves out is taken as the one after the gap.
+            let opening = self.zone.to_timestamp(date.to_datetime(from)).ok()?;
+            let opening = Timestamp::from_micros(opening.as_microsecond());
+            if opening > time && self.covers(opening) {
+                return Some(opening);
+            }
+            date = date.tomorrow().ok()?;
+        }
+        None
+    }
+}
+
 /// One step of `severity`: how bad it is while this holds.
 #[derive(Clone, Debug)]
 pub(crate) struct Band {
@@ -215,6 +235,12 @@ pub(crate) fn schedule(node: &Node) -> Result<Schedule, Fault> {
             }
         }
     }
+    if schedule.from >= 1_440 {
+        return Err(node.fault("`from` is the end of the day", "write a time from \"00:00\" to \"23:59\""));
+    }
+    if schedule.days == 0 {
+        return Err(node.fault("`days` names no day", "write `days: [mon, tue]`"));
+    }
     Ok(schedule)
 }
 
@@ -271,6 +297,32 @@ mod tests {
     }
 
     #[test]
+    fn schedules_open_by_the_clock_on_the_wall() {
+        let opens = |text: &str, after: &str| {
+            let opening =
+                schedule(&node(text)).unwrap().opens_after(Timestamp::parse_rfc3339(after).unwrap());
+            opening.map(|opening| opening.to_string())
+        };
+        let berlin = "{days: [fri], from: \"22:00\", to: \"06:00\", zone: Europe/Berlin}";
+        assert_eq!(opens(berlin, "2026-11-27T21:59:00+01:00").as_deref(), Some("2026-11-27T21:00:00Z"));
+        assert_eq!(opens(berlin, "2026-11-28T06:00:00+01:00").as_deref(), Some("2026-12-04T21:00:00Z"));
+        // The night in which 02:30 does not exist; it opens when the clock has jumped.
+        let gap = "{from: \"02:30\", to: \"05:00\", zone: Europe/Berlin}";
+        assert_eq!(opens(gap, "2026-03-29T00:30:00+01:00").as_deref(), Some("2026-03-29T01:30:00Z"));
+        // An hour that only that night leaves out entirely.
+        let lost = "{from: \"02:10\", to: \"02:50\", zone: Europe/Berlin}";
+        assert_eq!(opens(lost, "2026-03-28T12:00:00+01:00").as_deref(), Some("2026-03-30T00:10:00Z"));
+        // Summer time ends: from 02:00 to 03:00 is two hours long, and both count.
+        let twice = schedule(&node("{from: \"02:00\", to: \"03:00\", zone: Europe/Berlin}")).unwrap();
+        for utc in ["2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"] {
+            assert!(twice.covers(Timestamp::parse_rfc3339(utc).unwrap()), "{utc}");
+        }
+        assert!(!twice.covers(Timestamp::parse_rfc3339("2026-10-25T02:00:00Z").unwrap()));
+        let monday = schedule(&node("{days: [mon]}")).unwrap();
+        assert_eq!(monday.opens_after(Timestamp::from_micros(i64::MAX)), None);
+    }
+
+    #[test]
     fn changes_are_scaled_to_their_time() {
         let change = change(&node("{per: 1m, gt: 2, abs: true}"), "rate").unwrap();
         assert!(change.holds(1.5, Duration::from_secs(30)) && change.holds(-1.5, Duration::from_secs(30)));
@@ -283,6 +335,7 @@ mod tests {
         assert!(change(&node("{per: 1m, gt: 1}"), "delta").is_err());
         assert!(stuck(&node("{field: x}")).is_err() && stuck(&node("{for: 1h, x: 1}")).is_err());
         assert!(schedule(&node("{from: 7}")).is_err() && schedule(&node("{zone: Mars/Base}")).is_err());
+        assert!(schedule(&node("{days: []}")).is_err() && schedule(&node("{from: \"24:00\"}")).is_err());
         assert!(schedule(&node("{days: [monday]}")).is_err() && first_seen(&node("{key: [a]}")).is_err());
         assert!(suppress(&node("{by: [a]}")).is_err());
     }

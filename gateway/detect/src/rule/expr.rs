@@ -8,6 +8,7 @@
 #![deny(clippy::indexing_slicing)]
 
 mod lexer;
+mod rename;
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -295,25 +296,6 @@ impl<'a> Scope<'a> {
             self.budget.set(self.budget.get().checked_sub(text.len())?);
         }
         field_value(value)
-    }
-}
-
-impl Term {
-    fn rename(&mut self, name: &impl Fn(&Arc<str>) -> Arc<str>) {
-        match self {
-            Self::Number(_) | Self::Text(_) | Self::Bool(_) => {}
-            Self::Field(field) | Self::Has(field) => *field = name(field),
-            Self::Not(inner) | Self::Negate(inner) => inner.rename(name),
-            Self::Binary(_, left, right) => {
-                left.rename(name);
-                right.rename(name);
-            }
-            Self::In(inner, list) => {
-                inner.rename(name);
-                list.iter_mut().for_each(|item| item.rename(name));
-            }
-            Self::Call(_, arguments) => arguments.iter_mut().for_each(|argument| argument.rename(name)),
-        }
     }
 }
 

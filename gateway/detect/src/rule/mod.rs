@@ -15,7 +15,7 @@ pub(crate) mod lower;
 pub(crate) mod modifiers;
 pub(crate) mod parse;
 pub(crate) mod raw;
-pub(crate) mod tests_section;
+pub mod tests_section;
 
 use std::sync::Arc;
 

@@ -2,6 +2,17 @@
 
 use super::*;
 
+#[test]
+fn nothing_behind_the_last_separator_is_no_fault() {
+    let rule = "title: t\nlogsource: {product: p}\ndetection: {s: {a: 1}, condition: s}\n";
+    for text in
+        [format!("{rule}---\n"), format!("---\n{rule}...\n"), format!("# only\n---\n{rule}---\n# said\n")]
+    {
+        let (set, errors) = RuleSet::load(&[("r.yml", &text)]);
+        assert_eq!((set.len(), errors.as_slice()), (1, [].as_slice()), "{text}");
+    }
+}
+
 const RULE: &str = "title: t\nlogsource: {product: p}\ndetection:\n  sel: {a: 1}\n  condition: sel\n";
 
 fn fault(text: &str) -> RuleError {

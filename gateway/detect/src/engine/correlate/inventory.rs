@@ -44,7 +44,7 @@ impl Engine {
             match (state, &rule.body, &rule.edge) {
                 (State::Keyed(table), _, Some(edge)) => table.each_mut(|key, keyed| {
                     keyed.queued = None;
-                    let due = keyed.hold.due(edge);
+                    let due = keyed.due(edge);
                     timers.queue(&mut keyed.queued, due, index, key);
                 }),
                 (State::Silence(table), Body::Correlation(correlation), Some(edge)) => {
