@@ -22,8 +22,10 @@ if [ -z "$toolchain" ]; then
     if has_libcore; then toolchain=rustup; else toolchain=debian; fi
 fi
 
-# The compact software SHA-512 and no precomputed tables: flash is scarcer than time on the device.
-size_flags='--cfg sha2_backend="soft" --cfg sha2_backend_soft="compact" --cfg curve25519_dalek_backend="serial"'
+# The compact software SHA-512 and no precomputed tables: flash is scarcer than time on the device. Functions whose machine
+# code is the same are kept once.
+size_flags='-C link-arg=--icf=all --cfg sha2_backend="soft" --cfg sha2_backend_soft="compact"'
+size_flags="$size_flags --cfg curve25519_dalek_backend=\"serial\""
 
 case $toolchain in
 rustup)
@@ -37,6 +39,8 @@ debian)
             exit 1
         }
     done
+    # libcore is built here anyway: a panic in it stops at once, without the text that nobody would see (2 KB).
+    size_flags="$size_flags -Z unstable-options -C panic=immediate-abort"
     RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 RUSTFLAGS="-C link-arg=-Tlink.x -C linker=ld.lld $size_flags" \
         /usr/bin/cargo build --release --locked -Zbuild-std=core --target "$TARGET"
     ;;

@@ -22,19 +22,29 @@ pub struct Layout {
 
 /// Why the flash did not do what it should.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.text())]
 pub enum FlashError {
     /// No room.
-    #[error("the flash range is full")]
     Full,
     /// The driver failed: the power went, the cells are worn, the supply is low.
-    #[error("the flash did not read, write or erase")]
     Device,
     /// What is there is not what was written, and could not be repaired.
-    #[error("the flash holds what nobody wrote")]
     Corrupted,
     /// The ranges of [`Layout`] do not fit the flash.
-    #[error("the flash layout does not fit the flash's pages")]
     Layout,
+}
+
+impl FlashError {
+    /// What happened, for a console without formatting.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Full => "the flash range is full",
+            Self::Device => "the flash did not read, write or erase",
+            Self::Corrupted => "the flash holds what nobody wrote",
+            Self::Layout => "the flash layout does not fit the flash's pages",
+        }
+    }
 }
 
 impl<S> From<Error<S>> for FlashError {

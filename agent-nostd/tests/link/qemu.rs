@@ -20,8 +20,10 @@ use crate::support::Site;
 const LIMIT: Duration = Duration::from_secs(60);
 /// Lines of the console that nobody read yet.
 const CONSOLE_LINES: usize = 1000;
+/// The flash of `memory.x`.
+const FLASH: usize = 64 * 1024;
 /// The RAM of `memory.x` (static data and stack): beyond it the stack would have run over the static data.
-const RAM: usize = 32 * 1024;
+const RAM: usize = 16 * 1024;
 
 /// A folder that is removed with its content.
 struct Folder(PathBuf);
@@ -141,6 +143,31 @@ fn firmware() -> Option<String> {
         println!("skipped: SITEWARDEN_FIRMWARE is not set (firmware/build.sh prints it)");
     }
     found
+}
+
+/// Bytes of flash and of static data that an ELF file for a 32-bit machine takes: its loaded segments (ELF, "Program Header").
+fn size(elf: &[u8]) -> (usize, usize) {
+    let half = |at: usize| usize::from(u16::from_le_bytes([elf[at], elf[at + 1]]));
+    let word = |at: usize| half(at) | half(at + 2) << 16;
+    assert_eq!((&elf[..4], elf[4]), (&b"\x7fELF"[..], 1));
+    let (table, length, count) = (word(28), half(42), half(44));
+    let loaded = (0..count).map(|n| table + n * length).filter(|at| word(*at) == 1);
+    loaded.fold((0, 0), |(flash, data), at| {
+        let (virtual_address, in_file, in_memory) = (word(at + 8), word(at + 16), word(at + 20));
+        let data = if virtual_address >= 0x2000_0000 { data + in_memory } else { data };
+        (flash + in_file, data)
+    })
+}
+
+#[test]
+fn the_firmware_fits_its_flash() {
+    let Some(firmware) = firmware() else { return };
+
+    let (flash, data) = size(&std::fs::read(firmware).unwrap());
+
+    println!("flash: {flash} of {FLASH} bytes; static data: {data} of {RAM} bytes");
+    assert!(flash > FLASH / 4 && flash <= FLASH, "flash: {flash} of {FLASH} bytes");
+    assert!(data > 0 && data < RAM / 4, "static data: {data} of {RAM} bytes, and the stack needs the rest");
 }
 
 #[test]

@@ -3,8 +3,7 @@
 //! Byte strings and text are borrowed from the input, lists are held in place; none allocates.
 //! Invariant: a value that exceeds its bound is refused while it is decoded, so no decoded value ever does.
 
-use minicbor::decode::{Decode, Decoder, Error as DecodeError};
-use minicbor::encode::{Encode, Encoder, Error as EncodeError, Write};
+use crate::cbor::Reader;
 
 /// A byte string of at most `N` bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,16 +23,12 @@ impl<'b, const N: usize> Blob<'b, N> {
     }
 }
 
-impl<C, const N: usize> Encode<C> for Blob<'_, N> {
-    fn encode<W: Write>(&self, e: &mut Encoder<W>, _: &mut C) -> Result<(), EncodeError<W::Error>> {
-        e.bytes(self.0)?.ok()
-    }
-}
-
-impl<'b, C, const N: usize> Decode<'b, C> for Blob<'b, N> {
-    fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, DecodeError> {
-        let at = d.position();
-        Self::new(d.bytes()?).ok_or_else(|| DecodeError::message("byte string too long").at(at))
+impl<'b, const N: usize> Blob<'b, N> {
+    pub(crate) fn read(reader: &mut Reader<'b>) -> Self {
+        Self::new(reader.bytes()).unwrap_or_else(|| {
+            reader.fail();
+            Self(&[])
+        })
     }
 }
 
@@ -55,16 +50,12 @@ impl<'b, const N: usize> Text<'b, N> {
     }
 }
 
-impl<C, const N: usize> Encode<C> for Text<'_, N> {
-    fn encode<W: Write>(&self, e: &mut Encoder<W>, _: &mut C) -> Result<(), EncodeError<W::Error>> {
-        e.str(self.0)?.ok()
-    }
-}
-
-impl<'b, C, const N: usize> Decode<'b, C> for Text<'b, N> {
-    fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, DecodeError> {
-        let at = d.position();
-        Self::new(d.str()?).ok_or_else(|| DecodeError::message("text too long").at(at))
+impl<'b, const N: usize> Text<'b, N> {
+    pub(crate) fn read(reader: &mut Reader<'b>) -> Self {
+        Self::new(reader.text()).unwrap_or_else(|| {
+            reader.fail();
+            Self("")
+        })
     }
 }
 
@@ -96,23 +87,17 @@ impl<T, const N: usize> core::ops::Deref for List<T, N> {
     }
 }
 
-impl<C, T: Encode<C>, const N: usize> Encode<C> for List<T, N> {
-    fn encode<W: Write>(&self, e: &mut Encoder<W>, context: &mut C) -> Result<(), EncodeError<W::Error>> {
-        e.array(self.0.len() as u64)?;
-        self.0.iter().try_for_each(|value| value.encode(e, context))
-    }
-}
-
-impl<'b, C, T: Decode<'b, C>, const N: usize> Decode<'b, C> for List<T, N> {
-    fn decode(d: &mut Decoder<'b>, context: &mut C) -> Result<Self, DecodeError> {
-        let at = d.position();
-        let length = d.array()?.ok_or_else(|| DecodeError::message("list without a length").at(at))?;
+impl<T, const N: usize> List<T, N> {
+    pub(crate) fn read<'b>(reader: &mut Reader<'b>, value: fn(&mut Reader<'b>) -> T) -> Self {
         let mut list = Self::default();
-        for _ in 0..length {
-            let value = T::decode(d, context)?;
-            list.push(value).map_err(|_| DecodeError::message("list too long").at(at))?;
+        for _ in 0..reader.array(0) {
+            let value = value(reader);
+            if reader.failed() || list.push(value).is_err() {
+                reader.fail();
+                break;
+            }
         }
-        Ok(list)
+        list
     }
 }
 
@@ -120,28 +105,40 @@ impl<'b, C, T: Decode<'b, C>, const N: usize> Decode<'b, C> for List<T, N> {
 mod tests {
     use super::*;
 
+    fn blob(bytes: &[u8]) -> Option<Blob<'_, 2>> {
+        let mut reader = Reader::new(bytes);
+        Some(Blob::read(&mut reader)).filter(|_| !reader.failed())
+    }
+
+    fn text(bytes: &[u8]) -> Option<Text<'_, 2>> {
+        let mut reader = Reader::new(bytes);
+        Some(Text::read(&mut reader)).filter(|_| !reader.failed())
+    }
+
+    fn list(bytes: &[u8]) -> Option<List<u8, 2>> {
+        let mut reader = Reader::new(bytes);
+        Some(List::read(&mut reader, Reader::u8)).filter(|_| !reader.failed())
+    }
+
     #[test]
     fn what_exceeds_its_bound_is_refused() {
-        assert!(minicbor::decode::<Blob<'_, 2>>(&[0x42, 1, 2]).is_ok());
-        assert!(minicbor::decode::<Blob<'_, 2>>(&[0x43, 1, 2, 3]).is_err());
-        assert!(minicbor::decode::<Text<'_, 2>>(b"\x62ab").is_ok());
-        assert!(minicbor::decode::<Text<'_, 2>>(b"\x63abc").is_err());
-        assert!(minicbor::decode::<List<u8, 2>>(&[0x82, 1, 2]).is_ok());
-        assert!(minicbor::decode::<List<u8, 2>>(&[0x83, 1, 2, 3]).is_err());
+        assert!(blob(&[0x42, 1, 2]).is_some());
+        assert!(blob(&[0x43, 1, 2, 3]).is_none());
+        assert!(text(b"\x62ab").is_some());
+        assert!(text(b"\x63abc").is_none());
+        assert!(list(&[0x82, 1, 2]).is_some());
+        assert!(list(&[0x83, 1, 2, 3]).is_none());
     }
 
     #[test]
     fn a_length_of_billions_costs_nothing() {
         // An array of 2^64 - 1 elements and a byte string of 2^63 bytes, both cut off.
-        let array = [0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 1];
-        let bytes = [0x5b, 0x80, 0, 0, 0, 0, 0, 0, 0, 1];
-
-        assert!(minicbor::decode::<List<u8, 4>>(&array).is_err());
-        assert!(minicbor::decode::<Blob<'_, 4>>(&bytes).is_err());
+        assert!(list(&[0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 1]).is_none());
+        assert!(blob(&[0x5b, 0x80, 0, 0, 0, 0, 0, 0, 0, 1]).is_none());
     }
 
     #[test]
     fn a_list_without_a_length_is_refused() {
-        assert!(minicbor::decode::<List<u8, 4>>(&[0x9f, 1, 0xff]).is_err());
+        assert!(list(&[0x9f, 1, 0xff]).is_none());
     }
 }

@@ -89,6 +89,15 @@ impl Code {
         Ok(Self(symbols))
     }
 
+    /// The code as it is printed, in four groups; a console without formatting shows these.
+    pub fn characters(&self) -> impl Iterator<Item = char> {
+        self.0.iter().enumerate().flat_map(|(place, &symbol)| {
+            let separator = (place > 0 && place % GROUP == 0).then_some('-');
+            let character = ALPHABET.get(usize::from(symbol)).copied().unwrap_or(b'?');
+            separator.into_iter().chain([char::from(character)])
+        })
+    }
+
     /// The pre-shared key of the enrolment.
     #[must_use]
     pub fn key(&self) -> Secret {
@@ -115,14 +124,7 @@ fn symbol(character: char) -> Option<u8> {
 
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, &symbol) in self.0.iter().enumerate() {
-            if place > 0 && place % GROUP == 0 {
-                f.write_str("-")?;
-            }
-            let character = ALPHABET.get(usize::from(symbol)).copied().unwrap_or(b'?');
-            write!(f, "{}", char::from(character))?;
-        }
-        Ok(())
+        self.characters().try_for_each(|character| fmt::Write::write_char(f, character))
     }
 }
 

@@ -8,18 +8,15 @@
 //! It computes no signature: the caller brings the functions, since both ends use different libraries.
 //! Invariant: [`Sign1::verify`] is the only way to the payload, so nobody reads what was not checked.
 
-use minicbor::data::Tag;
-use minicbor::encode::write::{Cursor, EndOfSlice};
-use minicbor::{Decoder, Encoder};
-
+use crate::cbor::{Reader, Writer};
 use crate::keys::{Signature, SigningPublicKey, Verify};
 use crate::limits::{MAX_COSE, MAX_PAYLOAD, MAX_SIGNED};
 
 const TAG_SIGN1: u64 = 18;
-const ALGORITHM: u8 = 1;
-const EDDSA: i8 = -8;
-const KEY_IDENTIFIER: u8 = 4;
-const TYPE: u8 = 16;
+const ALGORITHM: u64 = 1;
+const EDDSA: i32 = -8;
+const KEY_IDENTIFIER: u64 = 4;
+const TYPE: u64 = 16;
 
 /// Bytes of a protected header: map, algorithm, key identifier, type of at most 23 characters.
 const MAX_PROTECTED: usize = 1 + 2 + 10 + 1 + 24;
@@ -73,14 +70,15 @@ pub enum CoseError {
 fn protected(kid: &[u8; 8], kind: Type) -> Result<heapless::Vec<u8, MAX_PROTECTED>, CoseError> {
     let mut bytes = heapless::Vec::new();
     bytes.resize(MAX_PROTECTED, 0).map_err(|_| CoseError::TooLong)?;
-    let mut encoder = Encoder::new(Cursor::new(bytes.as_mut_slice()));
-    let written = (|| {
-        encoder.map(3)?.u8(ALGORITHM)?.i8(EDDSA)?;
-        encoder.u8(KEY_IDENTIFIER)?.bytes(kid)?;
-        encoder.u8(TYPE)?.str(kind.as_str())?.ok()
-    })();
-    written.map_err(|_: minicbor::encode::Error<EndOfSlice>| CoseError::TooLong)?;
-    let length = encoder.into_writer().position();
+    let mut writer = Writer::new(&mut bytes);
+    writer.map(3);
+    writer.unsigned(ALGORITHM);
+    writer.signed(EDDSA);
+    writer.unsigned(KEY_IDENTIFIER);
+    writer.bytes(kid);
+    writer.unsigned(TYPE);
+    writer.text(kind.as_str());
+    let length = writer.finish().ok_or(CoseError::TooLong)?;
     bytes.truncate(length);
     Ok(bytes)
 }
@@ -91,11 +89,13 @@ fn to_be_signed<'b>(
     payload: &[u8],
     buffer: &'b mut [u8; MAX_SIGNED],
 ) -> Result<&'b [u8], CoseError> {
-    let mut encoder = Encoder::new(Cursor::new(buffer.as_mut_slice()));
-    let written =
-        (|| encoder.array(4)?.str("Signature1")?.bytes(protected)?.bytes(&[])?.bytes(payload)?.ok())();
-    written.map_err(|_: minicbor::encode::Error<EndOfSlice>| CoseError::TooLong)?;
-    let length = encoder.into_writer().position();
+    let mut writer = Writer::new(buffer);
+    writer.array(4);
+    writer.text("Signature1");
+    writer.bytes(protected);
+    writer.bytes(&[]);
+    writer.bytes(payload);
+    let length = writer.finish().ok_or(CoseError::TooLong)?;
     buffer.get(..length).ok_or(CoseError::TooLong)
 }
 
@@ -117,13 +117,14 @@ pub fn sign(
     let signature = signer(to_be_signed(&protected, payload, &mut buffer)?);
     let mut bytes = Encoded::new();
     bytes.resize(MAX_COSE, 0).map_err(|_| CoseError::TooLong)?;
-    let mut encoder = Encoder::new(Cursor::new(bytes.as_mut_slice()));
-    let written = (|| {
-        encoder.tag(Tag::new(TAG_SIGN1))?.array(4)?.bytes(&protected)?.map(0)?;
-        encoder.bytes(payload)?.bytes(&signature)?.ok()
-    })();
-    written.map_err(|_: minicbor::encode::Error<EndOfSlice>| CoseError::TooLong)?;
-    let length = encoder.into_writer().position();
+    let mut writer = Writer::new(&mut bytes);
+    writer.tag(TAG_SIGN1);
+    writer.array(4);
+    writer.bytes(&protected);
+    writer.map(0);
+    writer.bytes(payload);
+    writer.bytes(&signature);
+    let length = writer.finish().ok_or(CoseError::TooLong)?;
     bytes.truncate(length);
     Ok(bytes)
 }
@@ -147,46 +148,33 @@ impl<'b> Sign1<'b> {
         if bytes.len() > MAX_COSE {
             return Err(CoseError::Malformed);
         }
-        Self::read(bytes).map_err(|_| CoseError::Malformed)?.ok_or(CoseError::Malformed)
+        Self::read(bytes).ok_or(CoseError::Malformed)
     }
 
-    fn read(bytes: &'b [u8]) -> Result<Option<Self>, minicbor::decode::Error> {
-        let mut decoder = Decoder::new(bytes);
-        if decoder.tag()? != Tag::new(TAG_SIGN1) || decoder.array()? != Some(4) {
-            return Ok(None);
+    fn read(bytes: &'b [u8]) -> Option<Self> {
+        let mut reader = Reader::new(bytes);
+        let form = (reader.tag(), reader.array(4));
+        let protected = reader.bytes();
+        let unprotected = reader.map();
+        let payload = reader.bytes();
+        let signature: &Signature = reader.bytes().try_into().ok()?;
+        let whole = !reader.failed() && reader.left() == 0;
+        if form != (TAG_SIGN1, 4) || unprotected != 0 || !whole || payload.len() > MAX_PAYLOAD {
+            return None;
         }
-        let protected = decoder.bytes()?;
-        if decoder.map()? != Some(0) {
-            return Ok(None);
-        }
-        let payload = decoder.bytes()?;
-        let signature: Option<&Signature> = decoder.bytes()?.try_into().ok();
-        let whole = decoder.position() == bytes.len();
-        let header = Self::read_protected(protected)?;
-        let (Some(signature), Some((kid, kind)), true) = (signature, header, whole) else {
-            return Ok(None);
-        };
-        if payload.len() > MAX_PAYLOAD {
-            return Ok(None);
-        }
-        Ok(Some(Self { protected, kid, kind, payload, signature }))
+        let (kid, kind) = Self::read_protected(protected)?;
+        Some(Self { protected, kid, kind, payload, signature })
     }
 
-    fn read_protected(bytes: &'b [u8]) -> Result<Option<(&'b [u8; 8], &'b str)>, minicbor::decode::Error> {
-        let mut decoder = Decoder::new(bytes);
-        if decoder.map()? != Some(3) || decoder.u8()? != ALGORITHM || decoder.i8()? != EDDSA {
-            return Ok(None);
-        }
-        if decoder.u8()? != KEY_IDENTIFIER {
-            return Ok(None);
-        }
-        let kid: Option<&[u8; 8]> = decoder.bytes()?.try_into().ok();
-        if decoder.u8()? != TYPE {
-            return Ok(None);
-        }
-        let kind = decoder.str()?;
-        let whole = decoder.position() == bytes.len() && bytes.len() <= MAX_PROTECTED;
-        Ok(kid.filter(|_| whole).map(|kid| (kid, kind)))
+    fn read_protected(bytes: &'b [u8]) -> Option<(&'b [u8; 8], &'b str)> {
+        let mut reader = Reader::new(bytes);
+        let algorithm = (reader.map(), reader.u64(), reader.i32());
+        let kid = (reader.u64(), reader.bytes());
+        let kind = (reader.u64(), reader.text());
+        let form = (algorithm, kid.0, kind.0) == ((3, ALGORITHM, EDDSA), KEY_IDENTIFIER, TYPE);
+        let whole = !reader.failed() && reader.left() == 0 && bytes.len() <= MAX_PROTECTED;
+        let kid = kid.1.try_into().ok()?;
+        (form && whole).then_some((kid, kind.1))
     }
 
     /// Which key is said to have signed. Only a hint for the choice of the key.

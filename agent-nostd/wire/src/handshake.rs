@@ -72,16 +72,19 @@ const PROLOGUE_NAME: usize = 16;
 const PROLOGUE: usize = PROLOGUE_NAME + 3 + 4 + 8;
 
 impl Context {
+    #[inline(never)] // shared by both handshakes
     fn prologue(self, name: &[u8; PROLOGUE_NAME], device: [u8; 8]) -> [u8; PROLOGUE] {
-        let mut prologue = [0; PROLOGUE];
         let [minimum, maximum] = self.offered.to_bytes();
-        let fields = name
-            .iter()
-            .copied()
-            .chain([self.version, minimum, maximum])
-            .chain(self.session.to_be_bytes())
-            .chain(device);
-        prologue.iter_mut().zip(fields).for_each(|(to, from)| *to = from);
+        let mut prologue = [0; PROLOGUE];
+        let parts: [&[u8]; 4] =
+            [name, &[self.version, minimum, maximum], &self.session.to_be_bytes(), &device];
+        let mut at = 0;
+        for part in parts {
+            if let Some(room) = prologue.get_mut(at..at + part.len()) {
+                room.copy_from_slice(part);
+            }
+            at += part.len();
+        }
         prologue
     }
 

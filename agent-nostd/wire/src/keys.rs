@@ -7,7 +7,6 @@ use core::fmt;
 
 use clatter::crypto::dh::X25519;
 use clatter::traits::Dh as _;
-use minicbor::{Decode, Encode};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroize;
 
@@ -24,9 +23,8 @@ pub type Signature = [u8; 64];
 pub type Verify = fn(&SigningPublicKey, &[u8], &Signature) -> bool;
 
 /// Names a device in frames and statements.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
-#[cbor(transparent)]
-pub struct DeviceId(#[cbor(with = "minicbor::bytes")] [u8; 8]);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeviceId([u8; 8]);
 
 impl DeviceId {
     /// The identifier of the device with this Noise public key.
@@ -50,9 +48,17 @@ impl DeviceId {
     }
 }
 
+impl DeviceId {
+    /// Sixteen hexadecimal digits; a console without formatting shows these.
+    pub fn characters(&self) -> impl Iterator<Item = char> {
+        let nibbles = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        nibbles.filter_map(|nibble| char::from_digit(u32::from(nibble), 16))
+    }
+}
+
 impl fmt::Display for DeviceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        self.characters().try_for_each(|character| fmt::Write::write_char(f, character))
     }
 }
 

@@ -27,6 +27,7 @@ pub mod statement;
 pub mod version;
 
 mod bounded;
+mod cbor;
 mod noise;
 
 #[cfg(test)]

@@ -4,13 +4,13 @@
 //! renumbered; an unknown kind is told from garbage, an unknown field is skipped. Trailing bytes are garbage.
 //! Invariant: `decode(encode(x)) = x`, and the golden bytes of each wire version stay what they are.
 
-use minicbor::encode::write::Cursor;
-use minicbor::{Decode, Decoder, Encode, Encoder};
-
 use crate::bounded::{Blob, List, Text};
+use crate::cbor::{Reader, Writer};
 use crate::handshake::MAX_ENROL_REQUEST;
 use crate::keys::SigningPublicKey;
 use crate::limits::{MAX_COSE, MAX_MESSAGE, MAX_MODEL, MAX_READINGS};
+
+mod form;
 
 /// A message that fits by its bounds.
 pub type Encoded = heapless::Vec<u8, MAX_MESSAGE>;
@@ -44,19 +44,16 @@ pub enum MessageError {
 }
 
 /// When something was seen, by the agent's clocks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     /// Milliseconds since the agent's start.
-    #[n(0)]
     pub uptime_ms: u64,
     /// Milliseconds since 1970 (UTC), once the site told the time in this run.
-    #[n(1)]
     pub unix_ms: Option<u64>,
 }
 
 /// What a number means. Unknown quantities are kept: an agent may be newer than its gateway.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
-#[cbor(transparent)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quantity(pub u8);
 
 impl Quantity {
@@ -71,80 +68,60 @@ impl Quantity {
 }
 
 /// One measured value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reading {
     /// The sensor's number on its device.
-    #[n(0)]
     pub sensor: u8,
     /// What the value means.
-    #[n(1)]
     pub quantity: Quantity,
     /// The value, in the quantity's unit.
-    #[n(2)]
     pub value: i32,
     /// When it was measured.
-    #[n(3)]
     pub at: Stamp,
 }
 
 /// Who speaks: the first message of each link session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hello<'b> {
     /// SHA-256 over the firmware image.
-    #[cbor(n(0), with = "minicbor::bytes")]
     pub measurement: [u8; 32],
     /// The firmware's version: major, minor, patch.
-    #[cbor(n(1), with = "minicbor::bytes")]
     pub firmware: [u8; 3],
     /// The device's model.
-    #[cbor(b(2))]
     pub model: Text<'b, MAX_MODEL>,
     /// How often the device was started.
-    #[n(3)]
     pub boot_counter: u32,
     /// Names this run: random, made at the start.
-    #[cbor(n(4), with = "minicbor::bytes")]
     pub boot_id: [u8; 8],
     /// Milliseconds since the start, when this was sent: places what was stamped with uptime alone.
-    #[n(5)]
     pub uptime_ms: u64,
     /// The version of the parameters in use; 0 for none.
-    #[n(6)]
     pub parameters: u64,
     /// Findings that wait in the queue.
-    #[n(7)]
     pub queued: u32,
 }
 
 /// Whether the agent took parameters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
-#[cbor(index_only)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ParametersOutcome {
     /// In use, and stored.
-    #[n(0)]
     Applied,
     /// Older than or as old as those in use.
-    #[n(1)]
     Older,
     /// Not signed by the site, or for another device.
-    #[n(2)]
     NotSigned,
     /// Signed, but out of range or of an unknown form.
-    #[n(3)]
     Invalid,
     /// The flash refused them.
-    #[n(4)]
     NotStored,
 }
 
 /// What the agent made of the last parameters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ParametersState {
     /// The version in use.
-    #[n(0)]
     pub version: u64,
     /// What became of the last ones that came.
-    #[n(1)]
     pub outcome: ParametersOutcome,
 }
 
@@ -162,10 +139,9 @@ pub enum ToSite<'b> {
 }
 
 /// The right to connect, the end of an enrolment.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
     /// The pre-shared key of the links to come.
-    #[cbor(n(0), with = "minicbor::bytes")]
     pub psk: [u8; 32],
 }
 
@@ -183,50 +159,50 @@ pub enum ToAgent<'b> {
 }
 
 /// What an agent tells in an enrolment, under the code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EnrolRequest<'b> {
     /// The key that signs its findings, to be pinned.
-    #[cbor(n(0), with = "minicbor::bytes")]
     pub signing: SigningPublicKey,
     /// SHA-256 over the firmware image.
-    #[cbor(n(1), with = "minicbor::bytes")]
     pub measurement: [u8; 32],
     /// The firmware's version: major, minor, patch.
-    #[cbor(n(2), with = "minicbor::bytes")]
     pub firmware: [u8; 3],
     /// The device's model.
-    #[cbor(b(3))]
     pub model: Text<'b, MAX_MODEL>,
 }
 
-fn encode_kind<T: Encode<()>, const N: usize>(
+/// `[kind, fields]` into an empty buffer, which is left as long as the message.
+fn encode<const N: usize>(
     kind: u8,
-    fields: &T,
+    fields: &dyn Fn(&mut Writer<'_>),
 ) -> Result<heapless::Vec<u8, N>, MessageError> {
     let mut bytes = heapless::Vec::new();
     bytes.resize(N, 0).map_err(|_| MessageError::TooLong)?;
-    let mut encoder = Encoder::new(Cursor::new(bytes.as_mut_slice()));
-    let written = encoder.array(2).and_then(|e| e.u8(kind)).and_then(|e| e.encode(fields));
-    written.map_err(|_| MessageError::TooLong)?;
-    let length = encoder.into_writer().position();
+    let mut writer = Writer::new(&mut bytes);
+    writer.array(2);
+    writer.unsigned(u64::from(kind));
+    fields(&mut writer);
+    let length = writer.finish().ok_or(MessageError::TooLong)?;
     bytes.truncate(length);
     Ok(bytes)
 }
 
-fn decode_kind(bytes: &[u8]) -> Result<(u8, Decoder<'_>), MessageError> {
-    let mut decoder = Decoder::new(bytes);
-    let malformed = MessageError::Malformed { kind: None };
-    if decoder.array().map_err(|_| malformed)? != Some(2) {
-        return Err(malformed);
+fn begin(bytes: &[u8]) -> Result<(u8, Reader<'_>), MessageError> {
+    let mut reader = Reader::new(bytes);
+    let length = reader.array(2);
+    let kind = reader.u8();
+    if length != 2 || reader.failed() {
+        return Err(MessageError::Malformed { kind: None });
     }
-    let kind = decoder.u8().map_err(|_| malformed)?;
-    Ok((kind, decoder))
+    Ok((kind, reader))
 }
 
-fn decode_fields<'b, T: Decode<'b, ()>>(kind: u8, mut decoder: Decoder<'b>) -> Result<T, MessageError> {
-    let fields = decoder.decode().map_err(|_| MessageError::Malformed { kind: Some(kind) })?;
-    match decoder.input().len() - decoder.position() {
-        0 => Ok(fields),
+fn end(kind: u8, reader: &Reader<'_>) -> Result<(), MessageError> {
+    if reader.failed() {
+        return Err(MessageError::Malformed { kind: Some(kind) });
+    }
+    match reader.left() {
+        0 => Ok(()),
         extra => Err(MessageError::Trailing { kind, extra }),
     }
 }
@@ -237,11 +213,23 @@ impl<'b> ToSite<'b> {
     /// # Errors
     /// [`MessageError::TooLong`], which the bounds of the fields keep from happening.
     pub fn encode(&self) -> Result<Encoded, MessageError> {
+        encode(self.kind(), &|to| match self {
+            Self::Hello(fields) => fields.write(to),
+            Self::Readings(readings) => {
+                to.array(readings.len() as u64);
+                readings.iter().for_each(|reading| reading.write(to));
+            }
+            Self::Finding(cose) => to.bytes(cose.as_bytes()),
+            Self::ParametersState(fields) => fields.write(to),
+        })
+    }
+
+    const fn kind(&self) -> u8 {
         match self {
-            Self::Hello(fields) => encode_kind(0, fields),
-            Self::Readings(fields) => encode_kind(1, fields),
-            Self::Finding(fields) => encode_kind(2, fields),
-            Self::ParametersState(fields) => encode_kind(3, fields),
+            Self::Hello(_) => 0,
+            Self::Readings(_) => 1,
+            Self::Finding(_) => 2,
+            Self::ParametersState(_) => 3,
         }
     }
 
@@ -250,14 +238,15 @@ impl<'b> ToSite<'b> {
     /// # Errors
     /// [`MessageError`].
     pub fn decode(bytes: &'b [u8]) -> Result<Self, MessageError> {
-        let (kind, decoder) = decode_kind(bytes)?;
-        match kind {
-            0 => decode_fields(kind, decoder).map(Self::Hello),
-            1 => decode_fields(kind, decoder).map(Self::Readings),
-            2 => decode_fields(kind, decoder).map(Self::Finding),
-            3 => decode_fields(kind, decoder).map(Self::ParametersState),
-            _ => Err(MessageError::Unknown { kind }),
-        }
+        let (kind, mut from) = begin(bytes)?;
+        let message = match kind {
+            0 => Self::Hello(Hello::read(&mut from)),
+            1 => Self::Readings(List::read(&mut from, Reading::read)),
+            2 => Self::Finding(Blob::read(&mut from)),
+            3 => Self::ParametersState(ParametersState::read(&mut from)),
+            _ => return Err(MessageError::Unknown { kind }),
+        };
+        end(kind, &from).map(|()| message)
     }
 }
 
@@ -267,11 +256,19 @@ impl<'b> ToAgent<'b> {
     /// # Errors
     /// [`MessageError::TooLong`], which the bounds of the fields keep from happening.
     pub fn encode(&self) -> Result<Encoded, MessageError> {
+        encode(self.kind(), &|to| match self {
+            Self::Acknowledgement(sequence) => to.unsigned(*sequence),
+            Self::Parameters(cose) | Self::Time(cose) => to.bytes(cose.as_bytes()),
+            Self::Grant(fields) => fields.write(to),
+        })
+    }
+
+    const fn kind(&self) -> u8 {
         match self {
-            Self::Acknowledgement(sequence) => encode_kind(0, sequence),
-            Self::Parameters(fields) => encode_kind(1, fields),
-            Self::Time(fields) => encode_kind(2, fields),
-            Self::Grant(fields) => encode_kind(3, fields),
+            Self::Acknowledgement(_) => 0,
+            Self::Parameters(_) => 1,
+            Self::Time(_) => 2,
+            Self::Grant(_) => 3,
         }
     }
 
@@ -280,14 +277,15 @@ impl<'b> ToAgent<'b> {
     /// # Errors
     /// [`MessageError`].
     pub fn decode(bytes: &'b [u8]) -> Result<Self, MessageError> {
-        let (kind, decoder) = decode_kind(bytes)?;
-        match kind {
-            0 => decode_fields(kind, decoder).map(Self::Acknowledgement),
-            1 => decode_fields(kind, decoder).map(Self::Parameters),
-            2 => decode_fields(kind, decoder).map(Self::Time),
-            3 => decode_fields(kind, decoder).map(Self::Grant),
-            _ => Err(MessageError::Unknown { kind }),
-        }
+        let (kind, mut from) = begin(bytes)?;
+        let message = match kind {
+            0 => Self::Acknowledgement(from.u64()),
+            1 => Self::Parameters(Blob::read(&mut from)),
+            2 => Self::Time(Blob::read(&mut from)),
+            3 => Self::Grant(Grant::read(&mut from)),
+            _ => return Err(MessageError::Unknown { kind }),
+        };
+        end(kind, &from).map(|()| message)
     }
 }
 
@@ -297,7 +295,13 @@ impl<'b> EnrolRequest<'b> {
     /// # Errors
     /// [`MessageError::TooLong`], which the bounds of the fields keep from happening.
     pub fn encode(&self) -> Result<heapless::Vec<u8, MAX_ENROL_REQUEST>, MessageError> {
-        encode_kind(0, self)
+        encode(0, &|to| {
+            to.array(4);
+            to.bytes(&self.signing);
+            to.bytes(&self.measurement);
+            to.bytes(&self.firmware);
+            to.text(self.model.as_str());
+        })
     }
 
     /// The request in `bytes`.
@@ -305,10 +309,19 @@ impl<'b> EnrolRequest<'b> {
     /// # Errors
     /// [`MessageError`].
     pub fn decode(bytes: &'b [u8]) -> Result<Self, MessageError> {
-        match decode_kind(bytes)? {
-            (0, decoder) => decode_fields(0, decoder),
-            (kind, _) => Err(MessageError::Unknown { kind }),
+        let (kind, mut from) = begin(bytes)?;
+        if kind != 0 {
+            return Err(MessageError::Unknown { kind });
         }
+        let fields = from.array(4);
+        let request = Self {
+            signing: from.exact(),
+            measurement: from.exact(),
+            firmware: from.exact(),
+            model: Text::read(&mut from),
+        };
+        from.skip(fields.saturating_sub(4));
+        end(kind, &from).map(|()| request)
     }
 }
 

@@ -8,7 +8,7 @@
 use clatter::bytearray::{ByteArray as _, SensitiveByteArray};
 use clatter::cipherstate::CipherState;
 use clatter::crypto::{cipher::ChaChaPoly, dh::X25519, hash::Sha256};
-use clatter::handshakepattern::{HandshakePattern, noise_kk_psk0, noise_xx};
+use clatter::handshakepattern::{HandshakePattern, Token};
 use clatter::traits::Handshaker as _;
 use clatter::{NqHandshakeCore, transportstate::TransportState};
 use rand_core::{CryptoRng, Error as RandError, RngCore};
@@ -46,14 +46,18 @@ impl CryptoRng for NoRandom {}
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Refused;
 
-/// The link's pattern.
+/// The link's pattern (Noise §7.5 and §9). Written down and not made by the library's `add_psks`, which takes 0.5 KB of flash.
 pub(crate) fn kk_psk0() -> HandshakePattern {
-    noise_kk_psk0()
+    let initiator: [&[Token]; 1] = [&[Token::Psk, Token::E, Token::ES, Token::SS]];
+    let responder: [&[Token]; 1] = [&[Token::E, Token::EE, Token::SE]];
+    HandshakePattern::new("KKpsk0", &[Token::S], &[Token::S], &initiator, &responder)
 }
 
-/// The enrolment's pattern.
+/// The enrolment's pattern, which the library does not have ready.
 pub(crate) fn xx_psk0() -> HandshakePattern {
-    noise_xx().add_psks(&[0], "XXpsk0")
+    let initiator: [&[Token]; 2] = [&[Token::Psk, Token::E], &[Token::S, Token::SE]];
+    let responder: [&[Token]; 1] = [&[Token::E, Token::EE, Token::S, Token::ES]];
+    HandshakePattern::new("XXpsk0", &[], &[], &initiator, &responder)
 }
 
 /// Who begins.

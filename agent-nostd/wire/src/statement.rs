@@ -5,14 +5,16 @@
 //! Invariants: a statement is made by its `sign` and read by its `verify`, which checks the signature first, then the form,
 //! then the ranges; so a value of these types that came over the link is authentic and in range.
 
-use minicbor::encode::write::Cursor;
-use minicbor::{Decode, Decoder, Encode, Encoder};
-
 use crate::bounded::List;
+use crate::cbor::{Reader, Writer};
 use crate::cose::{self, CoseError, Sign1, Type};
 use crate::keys::{DeviceId, Signature, SigningPublicKey, Verify};
 use crate::limits::{MAX_PAYLOAD, MAX_RULE_TIME_MS, MAX_RULES};
 use crate::message::Quantity;
+
+mod form;
+
+use form::Form;
 
 /// Why a statement is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -45,131 +47,95 @@ impl StatementError {
 }
 
 /// What a finding says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
-#[cbor(index_only)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FindingKind {
     /// A value above its limit.
-    #[n(1)]
-    Above,
+    Above = 1,
     /// A value below its limit.
-    #[n(2)]
-    Below,
+    Below = 2,
     /// A sensor that gives no reading.
-    #[n(3)]
-    Missing,
+    Missing = 3,
     /// The case was opened.
-    #[n(4)]
-    Tamper,
+    Tamper = 4,
     /// Findings could not be stored: the queue was full or the flash failed. `lost` says how many.
-    #[n(5)]
-    Lost,
+    Lost = 5,
 }
 
 /// Whether the state began or ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
-#[cbor(index_only)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FindingState {
     /// It began.
-    #[n(1)]
-    Raised,
+    Raised = 1,
     /// It ended.
-    #[n(2)]
-    Cleared,
+    Cleared = 2,
 }
 
 /// A finding that a device raised by its own rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Finding {
     /// The device, which is also the statement's key identifier.
-    #[n(0)]
     pub device: DeviceId,
     /// Its number: boot counter × 2^32 + number in this run. Rises, never repeats, may leave gaps.
-    #[n(1)]
     pub sequence: u64,
     /// The run in which it was raised.
-    #[cbor(n(2), with = "minicbor::bytes")]
     pub boot_id: [u8; 8],
     /// How often the device had been started.
-    #[n(3)]
     pub boot_counter: u32,
     /// Milliseconds since that start.
-    #[n(4)]
     pub uptime_ms: u64,
     /// Milliseconds since 1970 (UTC), if the site had told the time in this run.
-    #[n(5)]
     pub unix_ms: Option<u64>,
     /// The rule; 0 for what needs none (tamper, losses).
-    #[n(6)]
     pub rule: u16,
     /// What it says.
-    #[n(7)]
     pub kind: FindingKind,
     /// Began or ended.
-    #[n(8)]
     pub state: FindingState,
     /// The sensor, where one is concerned.
-    #[n(9)]
     pub sensor: Option<u8>,
     /// What the sensor's values mean.
-    #[n(10)]
     pub quantity: Option<Quantity>,
     /// The value that decided.
-    #[n(11)]
     pub value: Option<i32>,
     /// The limit that it passed.
-    #[n(12)]
     pub limit: Option<i32>,
     /// The version of the parameters that held the rule.
-    #[n(13)]
     pub parameters: u64,
     /// For [`FindingKind::Lost`]: how many.
-    #[n(14)]
     pub lost: Option<u32>,
 }
 
 /// What a rule watches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Check {
     /// Raised when the value is above `limit` for the hold time, cleared when it is at or below `clear` as long.
-    #[n(1)]
     Above {
         /// In the sensor's unit.
-        #[n(0)]
         limit: i32,
         /// At most `limit`; the gap is the hysteresis.
-        #[n(1)]
         clear: i32,
     },
     /// Raised when the value is below `limit` for the hold time, cleared when it is at or above `clear` as long.
-    #[n(2)]
     Below {
         /// In the sensor's unit.
-        #[n(0)]
         limit: i32,
         /// At least `limit`; the gap is the hysteresis.
-        #[n(1)]
         clear: i32,
     },
     /// Raised when the sensor gave no reading for the hold time, cleared by the next one.
-    #[n(3)]
     Missing,
 }
 
 /// One rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rule {
     /// Its number, not 0, unique in its set.
-    #[n(0)]
     pub id: u16,
     /// The sensor that it watches.
-    #[n(1)]
     pub sensor: u8,
     /// What it watches.
-    #[n(2)]
     pub check: Check,
     /// How long before it raises or clears, in milliseconds.
-    #[n(3)]
     pub hold_ms: u32,
 }
 
@@ -185,20 +151,15 @@ impl Rule {
 }
 
 /// A site's parameters for one device.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parameters {
     /// Rises with each change; a device takes no older set.
-    #[n(0)]
     pub version: u64,
     /// The device.
-    #[n(1)]
     pub device: DeviceId,
     /// Its rules.
-    #[n(2)]
     pub rules: List<Rule, MAX_RULES>,
     /// Milliseconds between two reports of the sensors' values; 0 for none.
-    #[n(3)]
     pub report_ms: u32,
 }
 
@@ -250,17 +211,13 @@ impl Parameters {
 }
 
 /// A site's time for one run of one device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Time {
     /// The device.
-    #[n(0)]
     pub device: DeviceId,
     /// The run: a time that was signed for an earlier run is none for this one.
-    #[cbor(n(1), with = "minicbor::bytes")]
     pub boot_id: [u8; 8],
     /// Milliseconds since 1970 (UTC).
-    #[n(2)]
     pub unix_ms: u64,
 }
 
@@ -323,7 +280,7 @@ impl Finding {
     }
 }
 
-fn sign<T: Encode<()>>(
+fn sign<T: Form>(
     kind: Type,
     kid: &[u8; 8],
     statement: &T,
@@ -331,23 +288,32 @@ fn sign<T: Encode<()>>(
 ) -> Result<cose::Encoded, StatementError> {
     let mut payload = [0; MAX_PAYLOAD];
     let too_long = StatementError::cose(CoseError::TooLong);
-    let mut encoder = Encoder::new(Cursor::new(payload.as_mut_slice()));
-    encoder.encode(statement).map_err(|_| too_long)?;
-    let length = encoder.into_writer().position();
+    let mut writer = Writer::new(&mut payload);
+    statement.write(&mut writer);
+    let length = writer.finish().ok_or(too_long)?;
     cose::sign(kind, kid, payload.get(..length).ok_or(too_long)?, signer).map_err(StatementError::cose)
 }
 
-fn verify<'b, T: Decode<'b, ()>>(
+#[inline(never)] // its frame must not stay in the caller, below which the statement is read
+fn payload<'b>(
     kind: Type,
     bytes: &'b [u8],
     key: &SigningPublicKey,
     function: Verify,
-) -> Result<T, StatementError> {
+) -> Result<&'b [u8], StatementError> {
     let signed = Sign1::decode(bytes).map_err(StatementError::cose)?;
-    let payload = signed.verify(kind, key, function).map_err(StatementError::cose)?;
-    let mut decoder = Decoder::new(payload);
-    let statement = decoder.decode().map_err(|_| StatementError::Malformed)?;
-    if decoder.position() == payload.len() { Ok(statement) } else { Err(StatementError::Malformed) }
+    signed.verify(kind, key, function).map_err(StatementError::cose)
+}
+
+fn verify<T: Form>(
+    kind: Type,
+    bytes: &[u8],
+    key: &SigningPublicKey,
+    function: Verify,
+) -> Result<T, StatementError> {
+    let mut reader = Reader::new(payload(kind, bytes, key, function)?);
+    let statement = T::read(&mut reader);
+    if reader.failed() || reader.left() != 0 { Err(StatementError::Malformed) } else { Ok(statement) }
 }
 
 /// Fuzz body: the payloads of statements from hostile bytes, as if they were signed.

@@ -8,12 +8,10 @@
 #![no_main]
 #![deny(unsafe_code)]
 
-use core::fmt::Write as _;
-
 use cortex_m_rt::entry;
 use embedded_hal::digital::OutputPin as _;
 use mps2_an386_hal::flash::{CAPACITY, PAGE};
-use mps2_an386_hal::{FileFlash, Led, memory, random, wait};
+use mps2_an386_hal::{Console, FileFlash, Led, memory, random, wait};
 use sha2::{Digest as _, Sha256};
 use sitewarden_agent::sensor::{Lm75, Sample};
 use sitewarden_agent::wire::keys::Secret;
@@ -35,13 +33,23 @@ fn fresh() -> Secret {
     }
 }
 
+/// A part of the version; cargo gives it as text.
+const fn number(text: &str) -> u8 {
+    match u8::from_str_radix(text, 10) {
+        Ok(number) => number,
+        Err(_) => panic!("a part of the version is no number below 256"),
+    }
+}
+
+const VERSION: [u8; 3] = [
+    number(env!("CARGO_PKG_VERSION_MAJOR")),
+    number(env!("CARGO_PKG_VERSION_MINOR")),
+    number(env!("CARGO_PKG_VERSION_PATCH")),
+];
+
+#[inline(never)] // its frame is freed before the loop begins
 fn describe() -> Board {
-    let number = |text: &str| text.parse().unwrap_or(0);
-    let firmware = [
-        number(env!("CARGO_PKG_VERSION_MAJOR")),
-        number(env!("CARGO_PKG_VERSION_MINOR")),
-        number(env!("CARGO_PKG_VERSION_PATCH")),
-    ];
+    let firmware = VERSION;
     Board { measurement: Sha256::digest(memory::image()).into(), firmware, model: "mps2-an386" }
 }
 
@@ -52,6 +60,8 @@ fn layout() -> Layout {
 
 /// Blinks: not enrolled fast, without a link slowly, alarm on, well off with a flash each four seconds.
 fn show(led: &mut Led, indication: Indication, now_ms: u64) {
+    // 32 bits suffice for a blink, and their division is one instruction.
+    let now_ms = now_ms as u32;
     let on = match indication {
         Indication::NotEnrolled => now_ms % 250 < 125,
         Indication::NoLink => now_ms % 2000 < 1000,
@@ -81,13 +91,40 @@ fn main() -> ! {
     }
 }
 
+/// Tells whoever installs the device who it is, and its code as long as it is not enrolled.
+#[inline(never)] // its frame is freed before the loop begins
+fn greet(console: &mut Console, agent: &Agent<FileFlash>) {
+    console.text("device ");
+    agent.device().characters().for_each(|character| console.character(character));
+    if let Some(code) = agent.code() {
+        console.text("\ncode ");
+        code.characters().for_each(|character| console.character(character));
+    }
+    console.text("\n");
+}
+
+#[inline(never)] // its frame must not stay in the loop
+fn tell(console: &mut Console, indication: Indication, queued: u64, parameters: u64) {
+    console.text("state ");
+    console.text(name(indication));
+    for (word, number) in [
+        (" queued ", queued),
+        (" parameters ", parameters),
+        (" stack ", memory::stack_bytes() as u64),
+        (" static ", memory::static_bytes() as u64),
+    ] {
+        console.text(word);
+        console.number(number);
+    }
+    console.text("\n");
+}
+
 /// Runs for ever, unless there is no flash.
 fn run(board: mps2_an386_hal::Board) {
     let mps2_an386_hal::Board { mut link, mut console, mut clock, i2c, mut led, mut inputs } = board;
-    // Writing to the console cannot fail.
-    let _ = writeln!(console, "sitewarden agent {}", env!("CARGO_PKG_VERSION"));
+    console.text(concat!("sitewarden agent ", env!("CARGO_PKG_VERSION"), "\n"));
     let Some(flash) = FileFlash::open() else {
-        let _ = writeln!(console, "error: no flash file: start with -semihosting-config arg=agent,arg=FILE");
+        console.text("error: no flash file: start with -semihosting-config arg=agent,arg=FILE\n");
         return;
     };
     // Borrowed where it lies: a copy of it is a quarter of the RAM.
@@ -95,14 +132,13 @@ fn run(board: mps2_an386_hal::Board) {
     let agent = match &mut started {
         Ok(agent) => agent,
         Err(error) => {
-            let _ = writeln!(console, "error: {error}: {}", error.source);
+            console.text("error: the agent cannot use its flash: ");
+            console.text(error.source.text());
+            console.text("\n");
             return;
         }
     };
-    let _ = writeln!(console, "device {}", agent.device());
-    if let Some(code) = agent.code() {
-        let _ = writeln!(console, "code {code}");
-    }
+    greet(&mut console, agent);
     let mut thermometer = Lm75::new(i2c, THERMOMETER);
     let mut sampled_ms = None;
     let mut told = None;
@@ -125,13 +161,7 @@ fn run(board: mps2_an386_hal::Board) {
         if told != Some(now) {
             told = Some(now);
             let (indication, queued, parameters) = now;
-            let _ = writeln!(
-                console,
-                "state {} queued {queued} parameters {parameters} stack {} static {}",
-                name(indication),
-                memory::stack_bytes(),
-                memory::static_bytes()
-            );
+            tell(&mut console, indication, u64::from(queued), parameters);
         }
         show(&mut led, agent.indication(), now_ms);
         if count == 0 && agent.output().is_empty() {
