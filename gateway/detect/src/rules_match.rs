@@ -72,18 +72,17 @@ pub fn run<N: AsRef<str>, T: AsRef<str>>(
 ) -> Report {
     let (set, errors) = RuleSet::load(files);
     let set = Arc::new(set);
-    let lines: Vec<Line<'_>> = events
-        .split(|byte| *byte == b'\n')
-        .enumerate()
-        .filter(|(_, bytes)| !bytes.trim_ascii().is_empty())
-        .map(|(index, bytes)| Line::read(index + 1, bytes))
-        .collect();
+    let lines = lines(events);
     let mut matches = Vec::new();
     let mut spans = Vec::new();
     let mut malformed = 0;
     let mut engine = Engine::new(set.clone(), Limits::default());
     for round in 0..repeat.max(1) {
         let mut out: Vec<FindingDraft> = Vec::new();
+        if round > 0 {
+            // Each round starts without history, as the first one did.
+            engine = Engine::new(set.clone(), Limits::default());
+        }
         let mut taken = Duration::ZERO;
         for line in &lines {
             let now = Now {
@@ -91,6 +90,7 @@ pub fn run<N: AsRef<str>, T: AsRef<str>>(
                 mono: Monotonic::from_micros(line.time.micros().max(0).cast_unsigned()),
             };
             let start = elapsed();
+            pass(&mut engine, now, &mut out);
             engine.handle_json_routed(line.bytes, line.time, now, &mut out);
             taken += elapsed().saturating_sub(start);
             if round == 0 {
@@ -122,6 +122,35 @@ pub fn run<N: AsRef<str>, T: AsRef<str>>(
     }
 }
 
+/// Most deadlines that run on their own between two events; then time jumps. It keeps a file with an event of 1970
+/// and one of today from being judged second by second.
+const DEADLINES: usize = 10_000;
+
+/// Runs the deadlines before an event at their own times, so that what only the clock decides is told as it would be.
+fn pass(engine: &mut Engine, now: Now, out: &mut Vec<FindingDraft>) {
+    for _ in 0..DEADLINES {
+        let Some(due) = engine.next_deadline().filter(|due| *due < now.mono) else { return };
+        let wall = now.wall.before(now.mono.since(due));
+        engine.handle_timeout(Now { wall, mono: due }, out);
+    }
+}
+
+/// The lines that say something. One without a time has the time of the one before it.
+fn lines(events: &[u8]) -> Vec<Line<'_>> {
+    let events = events.strip_prefix(b"\xef\xbb\xbf").unwrap_or(events);
+    let mut time = Timestamp::default();
+    let mut lines = Vec::new();
+    for (index, bytes) in events.split(|byte| *byte == b'\n').enumerate() {
+        if bytes.trim_ascii().is_empty() {
+            continue;
+        }
+        let line = Line::read(index + 1, bytes, time);
+        time = line.time;
+        lines.push(line);
+    }
+    lines
+}
+
 /// One event and its time.
 struct Line<'a> {
     number: usize,
@@ -130,23 +159,40 @@ struct Line<'a> {
 }
 
 /// Fields that carry an event's time, the first that is there.
-const TIME_FIELDS: [&str; 6] = ["@timestamp", "timestamp", "time", "SystemTime", "UtcTime", "ts"];
+const TIME_FIELDS: [&str; 9] = [
+    "@timestamp",
+    "timestamp",
+    "Timestamp",
+    "time",
+    "SystemTime",
+    "TimeCreated",
+    "UtcTime",
+    "EventTime",
+    "ts",
+];
 
 impl<'a> Line<'a> {
-    fn read(number: usize, bytes: &'a [u8]) -> Self {
+    fn read(number: usize, bytes: &'a [u8], before: Timestamp) -> Self {
         let json: serde_json::Value = serde_json::from_slice(bytes).unwrap_or_default();
         let time = TIME_FIELDS.iter().find_map(|key| time_of(json.get(*key)?));
-        Self { number, bytes, time: time.unwrap_or_default() }
+        Self { number, bytes, time: time.unwrap_or(before) }
     }
 }
 
 fn time_of(value: &serde_json::Value) -> Option<Timestamp> {
-    if let Some(seconds) = value.as_f64() {
+    if let Some(number) = value.as_f64() {
+        // Seconds since 1970, or milli-, micro- or nanoseconds by their size.
+        let scale = match number.abs() {
+            size if size < 1e11 => 1e6,
+            size if size < 1e14 => 1e3,
+            size if size < 1e17 => 1.0,
+            _ => 1e-3,
+        };
         #[expect(
             clippy::cast_possible_truncation,
             reason = "a float cast saturates; an absurd time stays absurd"
         )]
-        return Some(Timestamp::from_micros((seconds * 1e6) as i64));
+        return Some(Timestamp::from_micros((number * scale) as i64));
     }
     let text = value.as_str()?;
     Timestamp::parse_rfc3339(text)
@@ -165,6 +211,10 @@ impl Report {
         for failed in &self.errors {
             let _ = writeln!(text, "{}:{}:{}: {}", failed.file, failed.line, failed.column, failed.reason);
         }
+        if self.malformed > 0 {
+            let hint = "events are one JSON object on a line, in UTF-8";
+            let _ = writeln!(text, "{} lines are no JSON objects: {hint}", self.malformed);
+        }
         let _ = writeln!(
             text,
             "{} rules, {} did not load, {} events, {} matches, {:.3} us per event",
@@ -177,3 +227,6 @@ impl Report {
         text
     }
 }
+
+#[cfg(test)]
+mod tests;
