@@ -5,7 +5,6 @@
 
 use std::time::Instant;
 
-use axum::Extension;
 use axum::extract::{FromRequestParts, Request, State};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, header};
@@ -59,11 +58,22 @@ fn no_certificate() -> ApiError {
     )
 }
 
+/// The key that the connection's handshake proved.
+struct Proven(PeerKey);
+
+impl<S: Send + Sync> FromRequestParts<S> for Proven {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.get::<Option<PeerKey>>().copied().flatten().map(Self).ok_or_else(no_certificate)
+    }
+}
+
 impl FromRequestParts<Hub> for Gateway {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, hub: &Hub) -> Result<Self, ApiError> {
-        let key = parts.extensions.get::<Option<PeerKey>>().copied().flatten().ok_or_else(no_certificate)?;
+        let Proven(key) = Proven::from_request_parts(parts, hub).await?;
         let mut connection = hub.database.connect().await?;
         let tx = connection.begin(&Scope::Lookup(format!("key:{}", hex(&key.0)))).await?;
         let statement = tx
@@ -114,11 +124,10 @@ struct Registered {
     (status = 401, body = Problem), (status = 403, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
 async fn gateways(
     State(hub): State<Hub>,
-    Extension(key): Extension<Option<PeerKey>>,
+    Proven(key): Proven,
     visitor: Visitor,
     Json(asked): Json<Registration>,
 ) -> Result<(StatusCode, Json<Registered>), ApiError> {
-    let key = key.ok_or_else(no_certificate)?;
     for (what, text) in [("site_name", &asked.site_name), ("version", &asked.version)] {
         if !is_name(text, NAME_CHARS) {
             let detail = format!("{what} must have 1 to {NAME_CHARS} characters, no control characters.");

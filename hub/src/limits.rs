@@ -83,7 +83,7 @@ pub(crate) const IDLE_TRANSACTION_MS: u32 = 10_000;
 /// Leaves in one block of a log, whose hash is kept: a proof in a log of a million records reads 1,000 blocks and 2,000 leaves.
 pub(crate) const BLOCK_LEAVES: u64 = 1_024;
 
-/// Months for which partitions are made ahead, looked at once a day.
+/// Months for which partitions are made ahead, looked at each hour.
 pub(crate) const MONTHS_AHEAD: i32 = 3;
 
 /// Time between two looks at partitions and old rate counters.

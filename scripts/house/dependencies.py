@@ -15,6 +15,8 @@ ALLOWED = {
     "sitewarden-http": {"sitewarden-core", "sitewarden-store"},
     "sitewarden-ingest": {"sitewarden-core"},
     "sitewarden-detect": {"sitewarden-core"},
+    # In the cloud: it shares formats with the box and no code of it.
+    "sitewarden-hub": {"sitewarden-core", "sitewarden-log", "sitewarden-wire"},
 }
 WIRES_ALL = {"sitewarden"}
 # Pure crates have none of these (the broker: only behind its `listener` feature).

@@ -22,7 +22,7 @@ impl Hashes {
     fn range(&self, lo: u64, hi: u64) -> Option<Hash> {
         let (first, last) = (lo / BLOCK_LEAVES, hi / BLOCK_LEAVES);
         let place = |index: u64| usize::try_from(index).ok();
-        if lo % BLOCK_LEAVES != 0 || first == last {
+        if !lo.is_multiple_of(BLOCK_LEAVES) || first == last {
             let leaves = self.leaves.get(&first)?;
             let begin = place(lo % BLOCK_LEAVES)?;
             return leaves.get(begin..begin + place(hi - lo)?).map(tree::subtree);
@@ -85,11 +85,10 @@ async fn hashes(tx: &Tx<'_>, site: Uuid, size: u64, index: Option<u64>) -> Resul
         )));
     }
     let mut found = Hashes { blocks, leaves: HashMap::new() };
-    for number in [Some(whole), index.map(|index| index / BLOCK_LEAVES)].into_iter().flatten() {
-        if !found.leaves.contains_key(&number) {
-            let (first, last) = (number * BLOCK_LEAVES + 1, size.min((number + 1) * BLOCK_LEAVES));
-            found.leaves.insert(number, leaves(tx, site, first, last).await?);
-        }
+    let own = index.map(|index| index / BLOCK_LEAVES).filter(|number| *number != whole);
+    for number in own.into_iter().chain([whole]) {
+        let (first, last) = (number * BLOCK_LEAVES + 1, size.min((number + 1) * BLOCK_LEAVES));
+        found.leaves.insert(number, leaves(tx, site, first, last).await?);
     }
     Ok(found)
 }

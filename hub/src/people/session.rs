@@ -54,6 +54,18 @@ impl<S: Send + Sync> FromRequestParts<S> for Visitor {
     }
 }
 
+/// That a script of our own page sent the request; taken before its body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OurPage;
+
+impl<S: Send + Sync> FromRequestParts<S> for OurPage {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        from_our_page(&parts.headers).map(|()| Self)
+    }
+}
+
 impl FromRequestParts<Hub> for Operator {
     type Rejection = ApiError;
 
@@ -73,7 +85,7 @@ impl FromRequestParts<Hub> for Operator {
 ///
 /// # Errors
 /// 403.
-pub(crate) fn from_our_page(headers: &HeaderMap) -> Result<(), ApiError> {
+fn from_our_page(headers: &HeaderMap) -> Result<(), ApiError> {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let host = text(header::HOST);
     let foreign = text(header::ORIGIN).is_some_and(|origin| origin.strip_prefix("https://") != host);

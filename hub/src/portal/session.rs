@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum_extra::extract::CookieJar;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use crate::extract::Json;
 use crate::hub::Hub;
-use crate::people::session::{Operator, Visitor, from_our_page, sign_in, sign_out};
+use crate::people::session::{Operator, OurPage, Visitor, sign_in, sign_out};
 use crate::problem::{ApiError, Problem};
 use crate::secret::Secret;
 
@@ -53,12 +53,11 @@ async fn read(operator: Operator) -> Json<SessionView> {
     (status = 403, body = Problem), (status = 429, body = Problem)))]
 async fn begin(
     State(hub): State<Hub>,
+    _page: OurPage,
     visitor: Visitor,
     cookies: CookieJar,
-    headers: HeaderMap,
     Json(asked): Json<Credentials>,
 ) -> Result<(CookieJar, Json<SessionView>), ApiError> {
-    from_our_page(&headers)?;
     let (cookie, operator) = sign_in(&hub, visitor.0, &asked.login, asked.password).await?;
     Ok((cookies.add(cookie), view(operator)))
 }
