@@ -38,22 +38,28 @@ pub(crate) enum FolderError {
 
 /// File name and text of every file with one of the extensions, sub-folders included, sorted by name.
 pub(crate) fn read(dir: &Path, extensions: &[&str]) -> Result<Vec<(String, String)>, FolderError> {
+    read_each(dir, extensions)?.into_iter().map(|(name, text)| Ok((name, text?))).collect()
+}
+
+/// A file's name and its text, or why it could not be read.
+pub(crate) type Each = (String, Result<String, FolderError>);
+
+/// The same for whoever goes on without the files that cannot be read.
+pub(crate) fn read_each(dir: &Path, extensions: &[&str]) -> Result<Vec<Each>, FolderError> {
     let mut paths = Vec::new();
     collect(dir, extensions, &mut paths, 0)?;
     paths.sort();
-    paths
-        .into_iter()
-        .map(|path| {
-            let failed = |source| FolderError::Read { path: path.clone(), source };
-            let bytes = std::fs::metadata(&path).map_err(failed)?.len();
-            if bytes > FILE_BYTES {
-                return Err(FolderError::TooLarge { path, bytes });
-            }
-            let text = std::fs::read_to_string(&path).map_err(failed)?;
-            let name = path.strip_prefix(dir).unwrap_or(&path).to_string_lossy().into_owned();
-            Ok((name, text))
-        })
-        .collect()
+    let name = |path: &Path| path.strip_prefix(dir).unwrap_or(path).to_string_lossy().into_owned();
+    Ok(paths.into_iter().map(|path| (name(&path), read_file(&path))).collect())
+}
+
+fn read_file(path: &Path) -> Result<String, FolderError> {
+    let failed = |source| FolderError::Read { path: path.to_owned(), source };
+    let bytes = std::fs::metadata(path).map_err(failed)?.len();
+    if bytes > FILE_BYTES {
+        return Err(FolderError::TooLarge { path: path.to_owned(), bytes });
+    }
+    std::fs::read_to_string(path).map_err(failed)
 }
 
 fn collect(

@@ -2,7 +2,7 @@
 """Compares two programs that match Sigma rules: the same rules must load, the same rules match the same events.
 
 usage: rules_rsigma.py OURS PEER FOLDER
-FOLDER has rules-1000.tar.zst and events as *.ndjson.zst, one JSON object a line. An event with `_rule` names the file
+FOLDER has rules-1000.tar.zst and events as *.ndjson.zst, one JSON object a line. An event with `_rule` names the id
 of the rule that it was recorded for; when that rule is among those that load, it must match.
 """
 import json
@@ -30,10 +30,9 @@ wrong = []
 with tempfile.TemporaryDirectory() as temporary:
     subprocess.run(["tar", "--zstd", "-xf", folder / "rules-1000.tar.zst", "-C", temporary], check=True)
     rules = pathlib.Path(temporary) / "rules"
-    ids = {}
+    ids = set()
     for file in rules.rglob("*.yml"):
-        found = re.search(r"^id:\s*(\S+)", file.read_text(), re.MULTILINE)
-        ids[file.name] = found.group(1) if found else file.name
+        ids.update(re.findall(r"^id:\s*(\S+)", file.read_text(), re.MULTILINE))
     for packed in sorted(folder.glob("*.ndjson.zst")):
         events = pathlib.Path(temporary) / packed.stem
         subprocess.run(["zstd", "-q", "-d", packed, "-o", events], check=True)
@@ -52,12 +51,12 @@ with tempfile.TemporaryDirectory() as temporary:
                     wrong.append(line)
         asked = met = 0
         for number, line in enumerate(events.read_text().splitlines(), 1):
-            name = pathlib.PurePath(str(json.loads(line).get("_rule", ""))).name
-            if name in ids:
+            rule = json.loads(line).get("_rule")
+            if rule in ids:
                 asked += 1
-                met += (number, ids[name]) in matches(mine)
-                if (number, ids[name]) not in matches(mine):
-                    wrong.append(f"{packed.stem}: event {number} does not match its own rule {name}")
+                met += (number, rule) in matches(mine)
+                if (number, rule) not in matches(mine):
+                    wrong.append(f"{packed.stem}: event {number} does not match its own rule {rule}")
         print(
             f"{packed.stem}: {mine['events']} events, {mine['rules']} rules, {len(matches(mine))} matches, "
             f"{met} of {asked} recorded for one of them"

@@ -45,8 +45,9 @@ impl Fault {
     pub(crate) fn in_file(self, file: &Arc<str>) -> RuleError {
         RuleError {
             file: file.clone(),
-            line: self.place.line,
-            column: self.place.column,
+            // What has no place of its own is about the whole file.
+            line: self.place.line.max(1),
+            column: self.place.column.max(1),
             message: self.message,
             hint: self.hint,
         }

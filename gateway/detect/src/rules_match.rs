@@ -56,6 +56,14 @@ pub struct Failed {
     pub reason: String,
 }
 
+impl Failed {
+    /// A file that could not be read at all.
+    #[must_use]
+    pub fn whole(file: &str, reason: String) -> Self {
+        Self { file: Arc::from(file), line: 1, column: 1, reason }
+    }
+}
+
 impl From<RuleError> for Failed {
     fn from(error: RuleError) -> Self {
         let hint = if error.hint.is_empty() { String::new() } else { format!("; {}", error.hint) };

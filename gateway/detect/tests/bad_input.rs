@@ -203,6 +203,193 @@ fn large_and_deep_events_cost_what_they_weigh() {
     assert_eq!(send(&mut engine, 5, br#"{"a":"needle","a":"hay"}"#), 0, "the last of two equal names counts");
 }
 
+fn loads(selection: &str) -> Result<RuleSet, String> {
+    let rule = format!("title: t\nlogsource: {{product: p}}\ndetection:\n  s: {selection}\n  condition: s\n");
+    let (set, errors) = RuleSet::load(&[("r.yml", rule)]);
+    errors.first().map_or(Ok(set), |error| {
+        assert!(error.line == 4 && error.column > 1 && !error.hint.is_empty(), "{error}");
+        Err(error.to_string())
+    })
+}
+
+#[test]
+fn regular_expressions_cannot_explode() {
+    // Exponential for engines that backtrack; here linear in a megabyte.
+    let set = loads("{a|re: ['^(a+)+$', '(a|aa)+$', '(.*)*x$', '(a|a)*b{2,}$', '([a-z]+)*[0-9]$']}")
+        .expect("loads");
+    let mut engine = Engine::new(Arc::new(set), Limits::default());
+    let text = format!(r#"{{"a":"{}!"}}"#, "a".repeat(1 << 20));
+    assert_eq!(send(&mut engine, 0, text.as_bytes()), 0);
+    // Small to write, huge when compiled; and what a linear engine cannot do.
+    for refused in [
+        "{a|re: 'a{1000}{1000}{1000}'}",
+        "{a|re: '((((.{99}){99}){99}){99})'}",
+        "{a|re: '\\w{5000}'}",
+        "{a|re: '(?=x)y'}",
+        "{a|re: '(a)\\1'}",
+        "{a|re: '(?<!x)y'}",
+        "{a|re: '('}",
+        "{a|re: '[z-a]'}",
+    ] {
+        assert!(loads(refused).is_err(), "{refused}");
+    }
+    let deep = format!("{{a|re: '{}x{}'}}", "(".repeat(4_000), ")".repeat(4_000));
+    assert!(loads(&deep).is_err());
+    // Many wildcards are judged one after the other, never tried against each other.
+    let stars = format!("{{a: '{}b'}}", "*a".repeat(30));
+    let mut engine = Engine::new(Arc::new(loads(&stars).expect("loads")), Limits::default());
+    assert_eq!(send(&mut engine, 0, text.as_bytes()), 0);
+    let more = format!("{{a: '{}b'}}", "*a".repeat(100));
+    assert!(loads(&more).is_err(), "a bound on wildcards");
+}
+
+#[test]
+fn numbers_as_text_and_numbers_beyond_all_bounds() {
+    let set = loads("{a|gte: 5}").expect("loads");
+    let mut engine = Engine::new(Arc::new(set), Limits::default());
+    let digits = "9".repeat(500);
+    for (value, wanted) in [
+        ("5", 1),
+        ("\"5\"", 1),
+        ("\"5.0\"", 1),
+        ("\"+7\"", 1),
+        ("5e0", 1),
+        ("\"1e3\"", 1),
+        ("18446744073709551616", 1),
+        ("4.9999999999999991", 0),
+        ("-0.0", 0),
+        ("\" 5\"", 0),
+        ("\"5 \"", 0),
+        ("\"0x10\"", 0),
+        ("\"NaN\"", 0),
+        ("\"inf\"", 0),
+        ("\"1e999\"", 0),
+        ("\"\"", 0),
+        ("\"٥\"", 0),
+        ("true", 0),
+        ("null", 0),
+        ("[1,\"9\"]", 1),
+        ("{\"a\":9}", 0),
+    ] {
+        assert_eq!(send(&mut engine, 0, format!(r#"{{"a":{value}}}"#).as_bytes()), wanted, "{value}");
+    }
+    // No number at all for JSON, and too long to be one as text.
+    assert_eq!(send(&mut engine, 0, format!(r#"{{"a":"{digits}"}}"#).as_bytes()), 0);
+    assert_eq!(send(&mut engine, 0, br#"{"a":05}"#), 0);
+    assert_eq!(send(&mut engine, 0, br#"{"a":NaN}"#), 0);
+}
+
+#[test]
+fn rule_files_cannot_take_the_box_down() {
+    let file = |text: String| {
+        let (set, errors) = RuleSet::load(&[("r.yml", text)]);
+        assert!(errors.iter().all(|error| error.line > 0 && !error.message.is_empty()), "{errors:?}");
+        (set.len(), errors.len())
+    };
+    let rule = "title: t\nlogsource: {product: p}\ndetection: {s: {a: 1}, condition: s}\n";
+    assert_eq!(file(format!("{rule}---\n").repeat(2_000)), (1_024, 1), "documents");
+    assert_eq!(file(format!("# {}\n{rule}", "x".repeat(2 << 20))), (0, 1), "bytes");
+    let many = |count: usize| {
+        let values: Vec<String> = (0..count).map(|n| format!("v{n}")).collect();
+        format!(
+            "title: t\nlogsource: {{product: p}}\ndetection: {{s: {{a: [{}]}}, condition: s}}\n",
+            values.join(", ")
+        )
+    };
+    assert_eq!(file(many(8_000)), (1, 0));
+    assert_eq!(file(many(9_000)), (0, 1), "comparisons");
+    let deep = format!(
+        "title: t\nlogsource: {{product: p}}\ndetection: {{s: {{a: 1}}, condition: '{}s{}'}}\n",
+        "(".repeat(3_000),
+        ")".repeat(3_000)
+    );
+    assert_eq!(file(deep), (0, 1), "parentheses");
+    let wide = format!(
+        "title: t\nlogsource: {{product: p}}\ndetection: {{s: {{a: 1}}, condition: '{}s'}}\n",
+        "s or ".repeat(1_500)
+    );
+    assert_eq!(file(wide), (1, 0));
+    // A rule twice, and an alias that names itself.
+    assert_eq!(file(format!("{rule}id: x\n---\n{rule}id: x\n")), (1, 1));
+    assert_eq!(file("title: &t\n  - *t\n".to_owned()).0, 0);
+}
+
+/// A snapshot with one part of its JSON changed.
+fn changed(snapshot: &[u8], change: impl Fn(&mut serde_json::Value)) -> Vec<u8> {
+    let mut body: serde_json::Value = serde_json::from_slice(&snapshot[5..]).expect("JSON");
+    change(&mut body);
+    let mut bytes = snapshot[..5].to_vec();
+    bytes.extend(serde_json::to_vec(&body).expect("JSON"));
+    bytes
+}
+
+#[test]
+fn snapshots_that_lie_are_refused_or_harmless() {
+    let rules = "title: b\nid: b\nname: b\nlogsource: {product: p}\ndetection: {s: {a: 1}, condition: s}\n---\n\
+                 title: c\nid: c\ncorrelation: {type: event_count, rules: [b], group-by: [g], timespan: 1h, condition: {gte: 3}}\n---\n\
+                 title: n\nid: n\ncorrelation: {type: temporal, rules: [b], group-by: [g], timespan: 1h, condition: not b}\n---\n\
+                 title: h\nid: h\nlogsource: {product: p}\ndetection: {s: {a: 1}, condition: s}\nx-edge: {key: [g], for: 1h, trigger: timer, schedule: {from: '10:00', to: '09:00'}}\n---\n\
+                 title: s\nid: s\ncorrelation: {type: event_count, rules: [b], group-by: [g], timespan: 1h, condition: {lt: 1}}\nx-edge: {trigger: timer}\n";
+    let mut before = engine(rules, 100);
+    send(&mut before, 0, br#"{"a":1,"g":"x"}"#);
+    let snapshot = before.snapshot();
+    let set = before.rules().clone();
+    let now = Now { wall: Timestamp::from_seconds(1_795_514_400), ..Now::default() };
+    let restore = |bytes: &[u8]| Engine::restore(set.clone(), Limits::default(), bytes, now);
+    let works = |bytes: &[u8]| {
+        let mut engine = restore(bytes).expect("restored");
+        let mut out = Vec::new();
+        for micros in [0, 1, u64::MAX / 2, u64::MAX] {
+            engine.handle_timeout(Now { wall: now.wall, mono: Monotonic::from_micros(micros) }, &mut out);
+        }
+        send(&mut engine, 5, br#"{"a":1,"g":"x"}"#);
+        assert!(restore(&engine.snapshot()).is_ok());
+    };
+
+    works(&snapshot);
+    for extreme in [i64::MIN, -1, 0, i64::MAX] {
+        works(&changed(&snapshot, |body| body["mono"] = extreme.into()));
+        works(&changed(&snapshot, |body| body["started"] = extreme.into()));
+        // Every number of the states, at any depth.
+        fn all(value: &mut serde_json::Value, extreme: i64) {
+            match value {
+                serde_json::Value::Number(number) if number.is_i64() && !number.is_u64() => {
+                    *value = extreme.into()
+                }
+                serde_json::Value::Number(number) if number.as_u64().is_some_and(|n| n > 70_000) => {
+                    *value = extreme.into()
+                }
+                serde_json::Value::Array(items) => items.iter_mut().for_each(|item| all(item, extreme)),
+                serde_json::Value::Object(map) => map.iter_mut().for_each(|(key, item)| {
+                    if key != "fingerprint" {
+                        all(item, extreme);
+                    }
+                }),
+                _ => {}
+            }
+        }
+        works(&changed(&snapshot, |body| all(&mut body["rules"], extreme)));
+    }
+    // Rules that are gone, states of another kind, keys of another day.
+    works(&changed(&snapshot, |body| body["rules"][0]["id"] = "gone".into()));
+    works(&changed(&snapshot, |body| body["rules"][0]["state"] = serde_json::json!({"seen": []})));
+    works(&changed(&snapshot, |body| {
+        let rule = body["rules"][0].clone();
+        body["rules"].as_array_mut().expect("rules").extend(vec![rule; 500]);
+    }));
+    // Older, newer, foreign, deep, empty.
+    let mut old = snapshot.clone();
+    old[4] = 1;
+    assert!(restore(&old).is_err_and(|error| error.to_string().contains("version 1")));
+    for bytes in [&b""[..], b"SWDE", b"SWDE\x02", b"SQLite format 3\0", &snapshot[..snapshot.len() - 1]] {
+        assert!(restore(bytes).is_err(), "{bytes:?}");
+    }
+    let mut deep = snapshot[..5].to_vec();
+    deep.extend("[".repeat(1 << 20).bytes());
+    assert!(restore(&deep).is_err());
+    assert!(restore(&changed(&snapshot, |body| body["more"] = 1.into())).is_err());
+}
+
 #[test]
 fn long_keys_stay_apart() {
     let mut engine = engine(

@@ -36,6 +36,31 @@ fn every_shipped_rule_passes_its_own_tests() {
     assert!(report.tests.len() >= 24, "{}", report.tests.len());
 }
 
+/// A client that nobody here wrote: pySigma reads every rule, resolves its references and parses its conditions.
+#[test]
+fn pysigma_accepts_every_shipped_rule() {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let python = project.join(".venv/bin/python");
+    let mut command = std::process::Command::new(python);
+    let known =
+        command.args(["-c", "import sigma.collection"]).output().is_ok_and(|out| out.status.success());
+    if !known {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "pysigma is not installed");
+        println!("skipped: pysigma_accepts_every_shipped_rule: pysigma is not installed (make setup)");
+        return;
+    }
+    let mut command = std::process::Command::new(command.get_program());
+    let output = command
+        .arg(project.join("tests/stories/peers/pysigma_check.py"))
+        .arg(project.join("config/rules"))
+        .output()
+        .expect("python runs");
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    let (set, _) = RuleSet::load(&files());
+    assert!(told.ends_with(&format!("{} rules\n", set.len())), "{told}");
+}
+
 #[test]
 fn implausible_radio_readings_are_found() {
     let Some(folder) = std::env::var_os("SITEWARDEN_TESTDATA") else {

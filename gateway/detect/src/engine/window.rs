@@ -88,7 +88,7 @@ impl Window {
         self.raised &= !self.entries.is_empty();
         let at = self.entries.partition_point(|other| other.time <= time);
         self.entries.insert(at, entry);
-        if self.entries.len() > WINDOW_EVENTS {
+        while self.entries.len() > WINDOW_EVENTS {
             self.entries.pop_front();
             taken.dropped += 1;
         }
