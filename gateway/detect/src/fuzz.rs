@@ -56,6 +56,23 @@ name: base
 logsource: {product: p}
 detection: {s: {a|exists: true}, condition: s}
 ---
+title: seen
+logsource: {product: p}
+detection: {s: {a|exists: true}, condition: s}
+x-edge: {first-seen: {key: [b], value: a, memory: 1h}}
+---
+title: scheduled
+logsource: {product: p}
+detection: {s: {a|gte: 3}, condition: s}
+x-edge: {key: [b], for: 10s, trigger: timer, delta: {gte: -9}, schedule: {from: '08:00', to: '06:00'}}
+---
+title: silent
+correlation: {type: event_count, rules: [base], group-by: [b], timespan: 1m, condition: {lt: 1}}
+x-edge: {trigger: timer, collapse-by: [c]}
+---
+title: waits
+correlation: {type: temporal_ordered, rules: [base], group-by: [b], timespan: 1m, condition: not base or base}
+---
 title: counted
 correlation: {type: event_count, rules: [base], group-by: [b], timespan: 1m, condition: {gte: 2}}
 "#;

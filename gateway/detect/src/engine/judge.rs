@@ -96,6 +96,7 @@ impl Engine {
         let Some(State::Seen(table)) = self.states.get_mut(index) else { return };
         let (seen, evicted) = table.entry(&key, || Seen::new(view.time));
         let (new, dropped) = seen.take(first, &value, view.time);
+        table.recount(&key);
         self.stats.evicted += evicted;
         self.stats.dropped += dropped;
         if !new {
