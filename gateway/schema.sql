@@ -236,6 +236,24 @@ CREATE TABLE site_log (
     leaf_hash BLOB NOT NULL
 ) STRICT;
 
+CREATE TRIGGER uplink_keeps_unsent_bodies BEFORE UPDATE OF body ON site_log
+WHEN NEW.body IS NULL AND EXISTS (SELECT 1 FROM uplink WHERE url IS NOT NULL AND acknowledged < OLD.seq)
+BEGIN
+    SELECT RAISE(ABORT, 'the cloud does not have this record of the site log yet');
+END;
+
+CREATE TRIGGER uplink_keeps_unsent_records BEFORE DELETE ON site_log
+WHEN EXISTS (SELECT 1 FROM uplink WHERE url IS NOT NULL AND acknowledged < OLD.seq)
+BEGIN
+    SELECT RAISE(ABORT, 'the cloud does not have this record of the site log yet');
+END;
+
+CREATE TABLE site_log_checkpoint (
+    size INTEGER PRIMARY KEY,
+    time INTEGER NOT NULL,
+    note TEXT NOT NULL
+) STRICT;
+
 CREATE TABLE site_log_tree (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     size INTEGER NOT NULL,
@@ -251,6 +269,19 @@ CREATE TABLE unknown_payload (
     last INTEGER NOT NULL,
     sample BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE uplink (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    url TEXT,
+    ca TEXT,
+    gateway TEXT,
+    site TEXT,
+    tenant TEXT,
+    registered INTEGER,
+    acknowledged INTEGER NOT NULL,
+    sent_through INTEGER NOT NULL,
+    last_success INTEGER
+) STRICT;
 
 CREATE TABLE user (
     id TEXT NOT NULL PRIMARY KEY,

@@ -8,6 +8,7 @@
 LEVEL="${1:-all}"
 RUST_WANTED=1.94.0
 NODE_WANTED=20.19.0
+GO_WANTED=1.19
 NODE_PACKAGE=node@22.23.3
 PAHO_1=1.6.1
 PAHO_2=2.2.0
@@ -89,6 +90,24 @@ setup_node() {
     machine_node || die "no Node >= $NODE_WANTED, not even after installing ${node[*]} and $NODE_PACKAGE"
 }
 
+machine_go() {
+    local version
+    version="$(go env GOVERSION 2>/dev/null || true)"
+    [ -n "$version" ] && at_least "${version#go}" "$GO_WANTED"
+}
+
+# Go of the machine if it is new enough, else Debian's; and the modules of the stories' notary.
+setup_go() {
+    local go
+    if ! machine_go; then
+        mapfile -t go < <(sections go)
+        apt_install "${go[@]}"
+        hash -r
+        machine_go || die "no Go >= $GO_WANTED, not even after installing ${go[*]}"
+    fi
+    (cd tests/stories/peers/notary && go mod download)
+}
+
 # The tests' Python tools, and both generations of the Paho client, which cannot share one place.
 setup_python() {
     [ -x .venv/bin/python ] || python3 -m venv .venv
@@ -112,6 +131,8 @@ fingerprint() {
         cat scripts/setup.sh scripts/setup/*.txt
         rustc --version 2>&1 || true
         node --version 2>&1 || true
+        go version 2>&1 || true
+        cat tests/stories/peers/notary/go.sum
     } | sha256sum | cut -d ' ' -f 1
 }
 
@@ -125,7 +146,7 @@ if [ "$(cat "$STAMP" 2>/dev/null || true)" != "$(fingerprint)" ]; then
     apt_install "${packages[@]}"
     setup_rust
     setup_node
-    [ "$LEVEL" = build ] || setup_python
+    [ "$LEVEL" = build ] || { setup_python; setup_go; }
     fingerprint >"$STAMP"
 fi
 setup_npm gateway/ui

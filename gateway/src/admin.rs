@@ -1,4 +1,4 @@
-//! What a person at the console may do: enrol a device, make and withdraw API keys.
+//! What a person at the console may do: enrol a device, make and withdraw API keys, register at a cloud.
 //!
 //! The same functions as the API's, under a console permit. Runs in the gateway behind the console socket,
 //! or in the command itself when no gateway runs.
@@ -13,6 +13,7 @@ use sitewarden_identity::NewApiKey;
 use sitewarden_pki::Pki;
 use sitewarden_policy::Policies;
 use sitewarden_store::Store;
+use sitewarden_uplink::{Registration, StatusView, Uplink, UplinkError};
 
 use crate::clock::Clock;
 use crate::console::{Answer, Request};
@@ -28,6 +29,7 @@ pub(crate) struct Admin {
     pub(crate) policies: Policies,
     pub(crate) registry: Arc<Registry>,
     pub(crate) pki: Arc<Pki>,
+    pub(crate) uplink: Uplink,
 }
 
 impl Admin {
@@ -51,6 +53,15 @@ impl Admin {
             }
             Request::ApiKeyList => self.list_keys().await,
             Request::ApiKeyRevoke { id } => self.revoke_key(id).await,
+            Request::UplinkRegister { url, claim_code, ca_pem } => {
+                let permit = self.gate.console(Action::UplinkManage, Resource::site());
+                told(self.uplink.register(permit, Registration { url, claim_code, ca_pem }).await)
+            }
+            Request::UplinkForget => {
+                let permit = self.gate.console(Action::UplinkManage, Resource::site());
+                told(self.uplink.forget(permit).await)
+            }
+            Request::UplinkStatus => told(self.uplink.view().await),
         };
         done.map_or_else(Answer::Failed, Answer::Done)
     }
@@ -122,6 +133,11 @@ impl Admin {
         self.policies.entities_changed();
         Ok(result)
     }
+}
+
+fn told(result: Result<StatusView, UplinkError>) -> Result<serde_json::Value, String> {
+    let view = result.map_err(|error| chain(&error))?;
+    serde_json::to_value(view).map_err(|error| error.to_string())
 }
 
 /// The site CA as the devices slice wants it.

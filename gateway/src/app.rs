@@ -15,11 +15,13 @@ use sitewarden_pki::Pki;
 use sitewarden_policy::Policies;
 use sitewarden_store::{Migrations, Store};
 use sitewarden_telemetry::LatestValues;
+use sitewarden_uplink::Uplink;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::Admin;
 use crate::admission::SiteAdmission;
+use crate::checkpoints::Checkpoints;
 use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::console::{self, Answer, Request};
@@ -30,6 +32,7 @@ use crate::{background, demo, pipeline, web};
 
 mod document;
 mod ready;
+mod uplink;
 
 pub(crate) use document::document;
 pub(crate) use ready::Ready;
@@ -44,6 +47,7 @@ pub(crate) const MIGRATIONS: &[Migrations] = &[
     sitewarden_findings::MIGRATIONS,
     sitewarden_broker::store::MIGRATIONS,
     sitewarden_identity::MIGRATIONS,
+    sitewarden_uplink::MIGRATIONS,
 ];
 
 /// The ground that every mode stands on: store, policies, gate, keys, inventory.
@@ -54,6 +58,8 @@ pub(crate) struct Ground {
     pub(crate) gate: Gate,
     pub(crate) pki: Arc<Pki>,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) checkpoints: Checkpoints,
+    pub(crate) uplink: Uplink,
 }
 
 impl Ground {
@@ -71,7 +77,9 @@ impl Ground {
         let pki = Arc::new(sitewarden_pki::build(&pki_config, state, clock.now().wall)?);
         let registry = Arc::new(Registry::default());
         sitewarden_devices::fill(&registry, store.read_blocking(sitewarden_devices::load)?);
-        Ok(Self { clock, store, policies, gate, pki, registry })
+        let checkpoints = Checkpoints::new(store.clone(), gate.clone(), Arc::clone(&pki));
+        let uplink = uplink::build(config, clock, &store, &gate, &pki, &checkpoints)?;
+        Ok(Self { clock, store, policies, gate, pki, registry, checkpoints, uplink })
     }
 
     pub(crate) fn admin(&self) -> Admin {
@@ -82,6 +90,7 @@ impl Ground {
             policies: self.policies.clone(),
             registry: Arc::clone(&self.registry),
             pki: Arc::clone(&self.pki),
+            uplink: self.uplink.clone(),
         }
     }
 }
@@ -290,6 +299,8 @@ impl Parts {
         if let Some(dir) = &config.policies.dir {
             background::watch_policies(&background, dir);
         }
+        tokio::spawn(stop.clone().run_until_cancelled_owned(ground.checkpoints.clone().keep_hourly()));
+        let uplink = ground.uplink.spawn(stop.clone());
         let admin = ground.admin();
         let execute = move |request| {
             let admin = admin.clone();
@@ -308,7 +319,7 @@ impl Parts {
             demo,
         };
         let web = web::spawn(self.https, &site)?;
-        Ok((Running { ground, broker, background, engine, engine_ended, web }, site))
+        Ok((Running { ground, broker, background, engine, engine_ended, uplink, web }, site))
     }
 }
 
@@ -319,6 +330,7 @@ struct Running {
     background: background::Deps,
     engine: std::thread::JoinHandle<()>,
     engine_ended: CancellationToken,
+    uplink: tokio::task::JoinHandle<()>,
     web: axum_server::Handle<SocketAddr>,
 }
 
@@ -381,6 +393,9 @@ impl Running {
         background::flush_denials(&self.background, true).await;
         background::save_presence(&self.ground.store, &self.ground.registry).await;
         stop.cancel();
+        if tokio::time::timeout(DRAIN, self.uplink).await.is_err() {
+            tracing::warn!("the uplink did not end in time");
+        }
         let engine = self.engine;
         match tokio::task::spawn_blocking(move || engine.join()).await {
             Ok(Ok(())) => {}

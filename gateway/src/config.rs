@@ -20,6 +20,7 @@ pub(crate) struct Config {
     pub(crate) broker: sitewarden_broker::Config,
     pub(crate) store: sitewarden_store::Config,
     pub(crate) telemetry: Telemetry,
+    pub(crate) uplink: sitewarden_uplink::Config,
     pub(crate) rules: Folder,
     pub(crate) policies: Folder,
     pub(crate) dialects: Folder,
@@ -163,6 +164,7 @@ pub(crate) fn load(path: Option<&Path>) -> Result<Config, ConfigError> {
             *dir = base.join(&*dir);
         }
     }
+    config.uplink.ca = base.join(&config.uplink.ca);
     Ok(config)
 }
 

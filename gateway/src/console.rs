@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::limits::{CONSOLE_BYTES, CONSOLE_TIMEOUT};
 
-/// What a person at the console may ask for.
+/// What a person at the console may ask for. Not logged: it may hold a claim code.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "kebab-case")]
 pub(crate) enum Request {
@@ -31,6 +31,12 @@ pub(crate) enum Request {
     ApiKeyList,
     /// Withdraw an API key.
     ApiKeyRevoke { id: String },
+    /// Register the box at a cloud.
+    UplinkRegister { url: String, claim_code: String, ca_pem: Option<String> },
+    /// Forget the cloud.
+    UplinkForget,
+    /// How the uplink stands.
+    UplinkStatus,
 }
 
 /// Which device gets a credential.

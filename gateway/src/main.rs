@@ -8,6 +8,7 @@ mod admin;
 mod admission;
 mod app;
 mod background;
+mod checkpoints;
 mod cli;
 mod clock;
 mod config;

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # tests/bench/run.sh LANE [--pairs N] [--seconds S]: builds the generator, the peers and our release
-# binary, and measures. Lanes: mqtt (fanin, fanout, latency, idle), pipe.latency, store.wear, start, all.
+# binary, and measures. Lanes: mqtt (fanin, fanout, latency, idle), pipe.latency, store.wear, start, uplink.drain, all.
 # Figures as JSON lines on standard output; the page for people is tests/bench/RESULTS.md.
 # With --peers-only the peers alone are measured and no result is kept: it tries the generator.
 . "$(dirname "$0")/../../scripts/lib.sh"
 
-[ -n "${1:-}" ] || die "which lane? mqtt.fanin.qos0, mqtt.fanout.qos1, mqtt.latency, mqtt.idle, pipe.latency, store.wear, start, all"
+[ -n "${1:-}" ] || die "which lane? mqtt.fanin.qos0, mqtt.fanout.qos1, mqtt.latency, mqtt.idle, pipe.latency, store.wear, start, uplink.drain, all"
 command -v mosquitto >/dev/null || die "the peer mosquitto is missing: apt-get install mosquitto"
 
 case "$1" in

@@ -90,6 +90,18 @@ const CASES: &[Case] = &[
     Case("GET", "/policies/decisions", Who::Operator, nothing),
     Case("GET", "/audit", Who::Operator, nothing),
     Case("GET", "/site-log/head", Who::Operator, nothing),
+    Case("GET", "/site-log/checkpoint", Who::Operator, nothing),
+    Case("GET", "/site-log/proof", Who::Operator, nothing),
+    Case("GET", "/site-log/consistency", Who::Operator, nothing),
+    Case("GET", "/site-log/key", Who::Operator, nothing),
+    Case("GET", "/uplink", Who::Reader, nothing),
+    Case("DELETE", "/uplink", Who::Owner, nothing),
+    Case(
+        "POST",
+        "/uplink/register",
+        Who::Owner,
+        || json!({"url": "https://cloud.example", "claim_code": "none"}),
+    ),
     Case("GET", "/events", Who::Reader, nothing),
 ];
 
@@ -98,6 +110,10 @@ fn concrete(path: &str) -> String {
     let path = path.replace("{id}", "404");
     if path.ends_with("/readings") {
         format!("/api/v1{path}?metric=temperature")
+    } else if path.ends_with("/proof") {
+        format!("/api/v1{path}?seq=1&size=1")
+    } else if path.ends_with("/consistency") {
+        format!("/api/v1{path}?old=1&new=1")
     } else {
         format!("/api/v1{path}")
     }

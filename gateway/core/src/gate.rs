@@ -178,6 +178,14 @@ actions! {
     AuditRead = "audit:read",
     /// State of the box.
     SystemRead = "system:read",
+    /// State of the uplink.
+    UplinkRead = "uplink:read",
+    /// Register the box at a cloud, or forget it.
+    UplinkManage = "uplink:manage",
+    /// The box keeps what the cloud acknowledged.
+    UplinkAdvance = "uplink:advance",
+    /// The box keeps a signed checkpoint.
+    CheckpointKeep = "checkpoint:keep",
     /// First set-up.
     SetupRun = "setup:run",
     /// The box prunes old rows.

@@ -77,6 +77,16 @@ pub(crate) fn device(id: &str, now: Timestamp) -> Result<CertificateParams, PkiE
     Ok(params)
 }
 
+/// The box's certificate as a client. Whoever takes it pins its key; it lives as long as the CA.
+pub(crate) fn client(now: Timestamp) -> Result<CertificateParams, PkiError> {
+    let mut params = base(now, CA_LIFE, serial()?)?;
+    params.distinguished_name = name("Sitewarden gateway");
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    params.is_ca = IsCa::ExplicitNoCa;
+    Ok(params)
+}
+
 /// Percent-encoding of what may not stand in a URN (RFC 8141 §2.2), so that any id round-trips.
 pub(crate) fn escape(id: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:@".contains(&byte);

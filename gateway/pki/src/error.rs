@@ -21,9 +21,9 @@ pub enum PkiError {
         #[source]
         source: std::io::Error,
     },
-    /// One of the CA's two files is there and the other is not.
+    /// One of two files that belong together is there and the other is not.
     #[error(
-        "{} is missing, but {} is there; nothing was changed. Restore both from the newest backup, or remove both to make a new site CA (every device must be enrolled again)",
+        "{} is missing, but {} is there; nothing was changed. Restore both from the newest backup. Or remove both to have new ones made: a new site CA means that every device must be enrolled again, a new key of the site log that its old checkpoints cannot be checked any more",
         missing.display(), present.display()
     )]
     HalfGone {

@@ -1,4 +1,5 @@
-//! The site's own CA: made at first start, signs the box's certificate and those of devices.
+//! The site's keys: its own CA, made at first start, which signs the box's certificates and those of devices, and the
+//! key of the site log.
 //!
 //! It keeps files in the state folder and knows neither devices nor people: who may have a certificate is decided before
 //! [`Pki::sign_device`] is called. Revocation is the device's trust in the inventory, looked at on every connect,
@@ -8,9 +9,11 @@
 pub mod limits;
 
 mod certificates;
+mod client;
 mod error;
 mod file;
 mod fingerprint;
+mod log_key;
 mod request;
 mod tls;
 mod words;
@@ -32,8 +35,10 @@ use zeroize::Zeroizing;
 use crate::limits::SERVER_NAMES;
 use crate::tls::Resolver;
 
+pub use client::ClientIdentity;
 pub use error::PkiError;
 pub use fingerprint::Fingerprint;
+pub use log_key::{LogKey, check_note, log_verifier};
 
 /// What the box's certificate is made for, besides `localhost`, the loopback addresses and the host's own name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +92,7 @@ pub struct Pki {
     server: Mutex<Validity>,
     https: Arc<ServerConfig>,
     mqtts: Arc<ServerConfig>,
+    log_key: LogKey,
 }
 
 impl std::fmt::Debug for Pki {
@@ -103,6 +109,7 @@ struct Paths {
     ca_key: PathBuf,
     server: PathBuf,
     server_key: PathBuf,
+    client_key: PathBuf,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -118,7 +125,8 @@ impl Validity {
     }
 }
 
-/// Reads or makes the CA and the box's certificate in the state folder (`ca.pem`, `server.pem`, `keys/`).
+/// Reads or makes the CA, the box's certificate and the site log's key in the state folder (`ca.pem`, `server.pem`,
+/// `log.vkey`, `keys/`).
 ///
 /// # Errors
 /// [`PkiError`]: each says that nothing was changed and what to do.
@@ -129,6 +137,7 @@ pub fn build(config: &Config, state: &Path, now: Timestamp) -> Result<Pki, PkiEr
         ca_key: keys.join("ca.key"),
         server: state.join("server.pem"),
         server_key: keys.join("server.key"),
+        client_key: keys.join("gateway.key"),
     };
     file::secret_folder(&keys)?;
     let (ca_pem, ca_key) = ca(&paths, now)?;
@@ -141,7 +150,9 @@ pub fn build(config: &Config, state: &Path, now: Timestamp) -> Result<Pki, PkiEr
         None => new_server(&paths, &issuer, &names, now)?,
     };
     let resolver = Resolver::new(certified);
+    let log_key = log_key::open(state, &keys)?;
     Ok(Pki {
+        log_key,
         https: tls::https(Arc::clone(&resolver))?,
         mqtts: tls::mqtts(Arc::clone(&resolver), &ca)?,
         issuer,
@@ -177,6 +188,12 @@ impl Pki {
     #[must_use]
     pub fn mqtts(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.mqtts)
+    }
+
+    /// The key that signs the site log's checkpoints.
+    #[must_use]
+    pub const fn log_key(&self) -> &LogKey {
+        &self.log_key
     }
 
     /// Names and addresses in the box's certificate.

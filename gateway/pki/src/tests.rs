@@ -335,3 +335,50 @@ fn mqtts_takes_our_devices_and_nobody_and_refuses_strangers() {
     let server = CertificateDer::from_pem_slice(&server).expect("PEM");
     shake(pki.mqtts(), client(&pki, Some((server, &server_key)))).expect_err("a server's certificate");
 }
+
+#[test]
+fn the_log_s_key_stays_signs_what_verifies_and_is_never_replaced() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let pki = open(dir.path());
+    let note = pki.log_key().sign(3, [7; 32]);
+    let verifier = log_verifier(dir.path()).expect("read").expect("made");
+    assert!(verifier.name().starts_with("sitewarden.example/site/"), "{verifier}");
+    let checkpoint = check_note(&verifier, &note).expect("verifies");
+    assert_eq!((checkpoint.size, checkpoint.root, checkpoint.origin.as_str()), (3, [7; 32], verifier.name()));
+    let again = open(dir.path());
+    assert_eq!(again.log_key().verifier(), &verifier);
+    let mode =
+        std::fs::metadata(dir.path().join("keys/log.key")).expect("there").permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600);
+
+    let other = tempfile::tempdir().expect("a folder");
+    let foreign = open(other.path());
+    assert_ne!(foreign.log_key().verifier().name(), verifier.name(), "every site has a name of its own");
+    assert!(check_note(foreign.log_key().verifier(), &note).is_err());
+    std::fs::copy(other.path().join("keys/log.key"), dir.path().join("keys/log.key")).expect("copied");
+    assert!(matches!(build(&Config::default(), dir.path(), NOW), Err(PkiError::Mismatch { .. })));
+    std::fs::remove_file(dir.path().join("keys/log.key")).expect("removed");
+    assert!(matches!(build(&Config::default(), dir.path(), NOW), Err(PkiError::HalfGone { .. })));
+    std::fs::write(dir.path().join("log.vkey"), "nonsense").expect("written");
+    assert!(matches!(log_verifier(dir.path()), Err(PkiError::Damaged { .. })));
+}
+
+#[test]
+fn the_box_s_client_key_stays_while_its_certificate_is_made_anew() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let pki = open(dir.path());
+    let key_of = |identity: &ClientIdentity| {
+        let (_, parsed) = X509Certificate::from_der(&identity.chain[0]).expect("a certificate");
+        assert!(parsed.extended_key_usage().expect("valid").expect("there").value.client_auth);
+        parsed.public_key().raw.to_vec()
+    };
+    let first = pki.client_identity(NOW).expect("made");
+    let later = open(dir.path()).client_identity(NOW.after(Duration::from_secs(400 * 86_400))).expect("made");
+    assert_eq!(key_of(&first), key_of(&later));
+    assert_ne!(first.chain[0], later.chain[0]);
+    let mode =
+        std::fs::metadata(dir.path().join("keys/gateway.key")).expect("there").permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600);
+    std::fs::write(dir.path().join("keys/gateway.key"), "nonsense").expect("written");
+    assert!(matches!(pki.client_identity(NOW), Err(PkiError::Damaged { .. })));
+}

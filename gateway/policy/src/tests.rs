@@ -68,8 +68,15 @@ fn the_schema_knows_exactly_the_actions_of_the_program() {
 #[test]
 fn each_role_may_exactly_what_the_table_says() {
     use Action as A;
-    let reads =
-        [A::OverviewRead, A::DeviceRead, A::TelemetryRead, A::FindingRead, A::RuleRead, A::SystemRead];
+    let reads = [
+        A::OverviewRead,
+        A::DeviceRead,
+        A::TelemetryRead,
+        A::FindingRead,
+        A::RuleRead,
+        A::SystemRead,
+        A::UplinkRead,
+    ];
     let enrols = [A::DeviceEdit, A::DeviceEnrol];
     let operates = [
         A::DeviceApprove,
@@ -84,6 +91,7 @@ fn each_role_may_exactly_what_the_table_says() {
     ];
     let administers = [
         A::PolicyReload,
+        A::UplinkManage,
         A::UserCreate,
         A::UserEdit,
         A::UserDelete,

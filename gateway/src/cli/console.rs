@@ -1,4 +1,4 @@
-//! `enrol` and `api-key`: commands that write, by the console socket of the running gateway.
+//! `enrol`, `api-key` and `uplink`: commands that write, by the console socket of the running gateway.
 //!
 //! Without a running gateway they open the state folder themselves, under its lock, and run the same
 //! code. Secrets are printed once and stored nowhere in clear.
@@ -75,6 +75,54 @@ pub(super) enum ApiKey {
         #[arg(long)]
         json: bool,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Uplink {
+    /// Register the box at a cloud, to which the site log is sent from then on
+    Register {
+        /// Address of the cloud's API
+        #[arg(long)]
+        url: String,
+        /// The one-time code that the cloud gave for this site
+        #[arg(long)]
+        claim_code: String,
+        /// Certificates (PEM) of the authorities that may have signed the cloud's; else the configured ones count
+        #[arg(long)]
+        ca: Option<PathBuf>,
+        #[command(flatten)]
+        state: StateDir,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// How the uplink stands
+    Status {
+        #[command(flatten)]
+        state: StateDir,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Forget the cloud; nothing more is sent
+    Forget {
+        #[command(flatten)]
+        state: StateDir,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub(super) fn uplink(command: Uplink) -> CommandResult {
+    match command {
+        Uplink::Register { url, claim_code, ca, state, json } => {
+            let ca_pem = ca.as_ref().map(std::fs::read_to_string).transpose()?;
+            ask(&state, &Request::UplinkRegister { url, claim_code, ca_pem }, json)
+        }
+        Uplink::Status { state, json } => ask(&state, &Request::UplinkStatus, json),
+        Uplink::Forget { state, json } => ask(&state, &Request::UplinkForget, json),
+    }
 }
 
 /// Reads `90`, `90d`, `12w`, `1y` or `36h` (rounded up to days).

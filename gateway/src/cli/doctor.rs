@@ -86,7 +86,8 @@ fn site_log(dir: &std::path::Path) -> Result<String, String> {
     let text = |error: sitewarden_store::StoreError| sitewarden_core::error::chain(&error);
     let conn =
         sitewarden_store::open_read_only(&sitewarden_store::Store::database_path(dir)).map_err(text)?;
-    let report = sitewarden_store::site_log::verify(&conn).map_err(text)?;
+    let report = super::verify::check(&conn, dir, None)
+        .map_err(|error| sitewarden_core::error::chain(error.as_ref()))?;
     if report.ok() { Ok(report.to_string()) } else { Err(report.to_string()) }
 }
 

@@ -41,6 +41,9 @@ enum Command {
     /// Make, list and withdraw API keys
     #[command(subcommand)]
     ApiKey(console::ApiKey),
+    /// Register at a cloud, look at the uplink, forget the cloud
+    #[command(subcommand)]
+    Uplink(console::Uplink),
     /// Test rules, or match them against recorded events
     #[command(subcommand)]
     Rules(rules::Rules),
@@ -83,6 +86,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         Command::Enrol(args) => console::enrol(args),
         Command::ApiKey(command) => console::api_key(command),
+        Command::Uplink(command) => console::uplink(command),
         Command::Rules(command) => rules::run(&command),
         Command::Verify(args) => verify::run(&args),
         Command::Openapi => openapi::run(),

@@ -18,6 +18,7 @@ pub(crate) async fn page(State(site): State<Site>) -> Response {
     broker_metrics(&site, &mut page);
     store_metrics(&site, &mut page);
     policy_metrics(&site, &mut page);
+    uplink_metrics(&site, &mut page).await;
     identity_metrics(&site, &mut page).await;
     page.sample(
         "sitewarden_build_info",
@@ -105,6 +106,36 @@ fn broker_metrics(site: &Site, page: &mut Page) {
         &[],
         float(site.ground.registry.all().len() as u64),
     );
+}
+
+async fn uplink_metrics(site: &Site, page: &mut Page) {
+    let uplink = &site.ground.uplink;
+    let counts = uplink.counts();
+    for (name, help, counter) in [
+        ("batches", "Batches that the cloud took", &counts.batches),
+        ("records", "Records that the cloud took", &counts.records),
+        ("raw_bytes", "Bytes of batches before compression", &counts.raw_bytes),
+        ("sent_bytes", "Bytes of batches as they were sent", &counts.packed_bytes),
+        ("failures", "Calls of the cloud that failed", &counts.failures),
+        ("set_back", "Times that the cloud was behind what it had acknowledged", &counts.set_back),
+    ] {
+        let value = float(counter.load(Ordering::Relaxed));
+        page.sample(&format!("sitewarden_uplink_{name}_total"), "counter", help, &[], value);
+    }
+    page.head("sitewarden_uplink_state", "gauge", "1 for the state that the uplink is in");
+    let state = uplink.status().state;
+    for name in ["not-registered", "connected", "waiting", "stopped"] {
+        page.value("sitewarden_uplink_state", &[("state", name)], if name == state { 1.0 } else { 0.0 });
+    }
+    if let Ok(view) = uplink.view().await {
+        let age = view.oldest_unsent_seconds.unwrap_or(0);
+        for (name, help, value) in [
+            ("unsent_records", "Records that the cloud does not have yet", view.unsent.0),
+            ("oldest_unsent_seconds", "Age of the oldest record that the cloud does not have yet", age),
+        ] {
+            page.sample(&format!("sitewarden_uplink_{name}"), "gauge", help, &[], float(value));
+        }
+    }
 }
 
 fn store_metrics(site: &Site, page: &mut Page) {

@@ -9,6 +9,7 @@ pub(crate) mod metrics;
 pub(crate) mod operations;
 pub(crate) mod overview;
 pub(crate) mod rules;
+pub(crate) mod site_log;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -107,6 +108,8 @@ fn api(site: &Site) -> OpenApiRouter {
             policies: ground.policies.clone(),
         }))
         .merge(audit::routes(site.clone()))
+        .merge(site_log::routes(site.clone()))
+        .merge(sitewarden_uplink::routes(ground.uplink.clone()))
         .merge(live::routes(site.live.clone()));
     OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", routes)
 }

@@ -11,6 +11,8 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::json;
+use sitewarden_core::Timestamp;
+use sitewarden_uplink::limits::HEALTHY_AGE;
 
 use super::{Site, metrics};
 use crate::clock::WALL_FLOOR;
@@ -63,7 +65,25 @@ async fn parts(site: &Site) -> Vec<Part> {
             "the policy files have a mistake; the last good set is in force",
         ),
         part("rules", errors == 0, "rule files have mistakes; see /api/v1/rules"),
+        uplink(&ground.uplink.status(), now.wall),
     ]
+}
+
+/// The uplink fails when it stopped, or when the cloud has been away for longer than links flap.
+fn uplink(status: &sitewarden_uplink::Status, now: Timestamp) -> Part {
+    let away = status.failing_since.map(|since| now.since(since));
+    let ok = match status.state {
+        "stopped" => false,
+        "waiting" => away.is_none_or(|away| away < HEALTHY_AGE),
+        _ => true,
+    };
+    // What exactly went wrong stands behind the sign-in.
+    let detail = match (status.state, ok) {
+        (_, true) => "ok",
+        ("stopped", _) => "the uplink has stopped: cloud and log contradict each other; see /api/v1/uplink",
+        _ => "the cloud has been away for over 15 minutes: records wait; see /api/v1/uplink",
+    };
+    Part { name: "uplink", ok, detail: detail.to_owned() }
 }
 
 /// Each part on its own; 503 when one fails that the box cannot do without.

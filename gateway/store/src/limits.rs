@@ -36,6 +36,9 @@ pub const RECORDS_PER_READ: usize = 1_000;
 /// Bytes of bodies after which a read of the site log ends, so that large records do not fill the memory.
 pub const BYTES_PER_READ: usize = 4 << 20;
 
+/// Kept checkpoints. One an hour for two years; 300 bytes each. Beyond it every second one of the older half goes.
+pub const CHECKPOINTS_KEPT: u64 = 20_000;
+
 /// WAL pages (4 KiB) after which a background checkpoint begins: 4 MiB.
 pub const WAL_PAGES_BACKGROUND: u32 = 1_000;
 

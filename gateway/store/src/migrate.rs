@@ -17,8 +17,13 @@ pub struct Migrations {
 }
 
 /// The store's own tables; applied before those of any slice.
-pub const MIGRATIONS: Migrations =
-    Migrations { slice: "store", steps: &[(1, "site_log", include_str!("migrations/001_site_log.sql"))] };
+pub const MIGRATIONS: Migrations = Migrations {
+    slice: "store",
+    steps: &[
+        (1, "site_log", include_str!("migrations/001_site_log.sql")),
+        (2, "checkpoints", include_str!("migrations/002_checkpoints.sql")),
+    ],
+};
 
 /// The table that remembers what was applied. Made before any step.
 pub(crate) const BOOTSTRAP: &str = "CREATE TABLE IF NOT EXISTS migration (
@@ -149,7 +154,7 @@ mod tests {
         apply(&mut conn, &[TWO]).expect("later");
         let rows: i64 =
             conn.query_row("SELECT count(*) FROM migration", [], |row| row.get(0)).expect("counted");
-        assert_eq!(rows, 3, "the store's own, and two of rooms");
+        assert_eq!(rows, 4, "the store's own two, and two of rooms");
     }
 
     #[test]

@@ -84,7 +84,7 @@ fn migrated(slices: &[Migrations]) -> Result<Connection, StoreError> {
 
 fn statements(conn: &Connection) -> Result<Vec<String>, StoreError> {
     let mut statement = conn
-        .prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY tbl_name, type DESC, name")
+        .prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY tbl_name, type = 'table' DESC, type DESC, name")
         .doing("reading the schema")?;
     let rows = statement.query_map([], |row| row.get(0)).doing("reading the schema")?;
     rows.collect::<Result<_, _>>().doing("reading the schema")

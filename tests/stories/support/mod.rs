@@ -4,6 +4,7 @@
 //! own process id when its value is dropped.
 
 pub(crate) mod browser;
+pub(crate) mod cloud;
 pub(crate) mod data;
 pub(crate) mod gateway;
 pub(crate) mod http;

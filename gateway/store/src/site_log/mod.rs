@@ -5,6 +5,7 @@
 //! the leaf of record `seq` has index `seq - 1`; a cursor that asks for what was pruned gets
 //! [`Page::Reset`], never a gap.
 
+pub mod checkpoint;
 pub mod proof;
 pub mod verify;
 
@@ -12,8 +13,8 @@ pub use sitewarden_log::{record, tree};
 
 mod read;
 
-pub use read::{Filter, Head, Page, head, oldest_cursor, read, search};
+pub use read::{Filter, Head, Page, RawPage, RawRecord, head, oldest_cursor, read, read_raw, search, size};
 pub use record::Record;
-pub use verify::{Problem, Report, verify};
+pub use verify::{CheckNote, Problem, Report, verify};
 
 pub(crate) mod append;

@@ -8,6 +8,7 @@ use rusqlite::{Connection, params};
 
 pub use sitewarden_log::{Consistency, Inclusion};
 
+use super::read::size as size_of_log;
 use super::tree::{self, Frontier, Hash};
 use crate::error::{SqlContext, StoreError};
 
@@ -16,7 +17,7 @@ use crate::error::{SqlContext, StoreError};
 /// # Errors
 /// [`StoreError`] when the table cannot be read or a leaf is missing.
 pub fn inclusion(conn: &Connection, seq: u64, size: u64) -> Result<Option<Inclusion>, StoreError> {
-    let stored = stored_size(conn)?;
+    let stored = size_of_log(conn)?;
     let Some(index) = seq.checked_sub(1).filter(|_| seq <= size && size <= stored) else {
         return Ok(None);
     };
@@ -31,7 +32,7 @@ pub fn inclusion(conn: &Connection, seq: u64, size: u64) -> Result<Option<Inclus
 /// # Errors
 /// [`StoreError`] when the table cannot be read or a leaf is missing.
 pub fn consistency(conn: &Connection, old: u64, new: u64) -> Result<Option<Consistency>, StoreError> {
-    if new > stored_size(conn)? {
+    if new > size_of_log(conn)? {
         return Ok(None);
     }
     let path = tree::consistency_proof(old, new, &mut |lo, hi| range(conn, lo, hi))?;
@@ -46,15 +47,10 @@ pub fn consistency(conn: &Connection, old: u64, new: u64) -> Result<Option<Consi
 /// # Errors
 /// [`StoreError`] when the table cannot be read or a leaf is missing.
 pub fn root(conn: &Connection, size: u64) -> Result<Option<Hash>, StoreError> {
-    if size > stored_size(conn)? {
+    if size > size_of_log(conn)? {
         return Ok(None);
     }
     range(conn, 0, size).map(Some)
-}
-
-fn stored_size(conn: &Connection) -> Result<u64, StoreError> {
-    conn.query_row("SELECT size FROM site_log_tree WHERE id = 1", [], |row| row.get(0))
-        .doing("reading the site log's tree")
 }
 
 /// Hash of the subtree over leaves `lo..hi`.

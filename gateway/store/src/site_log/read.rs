@@ -34,6 +34,33 @@ pub enum Page {
     },
 }
 
+/// A record with its body as it is stored, for whoever hands it on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawRecord {
+    /// Sequence number, from 1.
+    pub seq: u64,
+    /// Wall time of the box when it was appended.
+    pub time: Timestamp,
+    /// What kind of change.
+    pub kind: String,
+    /// The bytes that its leaf hash covers.
+    pub body: Vec<u8>,
+}
+
+/// What a cursor over the stored bytes gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RawPage {
+    /// The records after the cursor, oldest first; empty at the end of the log.
+    Records(Vec<RawRecord>),
+    /// The cursor is before what is kept, or beyond the end (another log).
+    Reset {
+        /// Number of the newest record.
+        head: u64,
+        /// Number of the newest pruned record: the first cursor that can be served.
+        oldest: u64,
+    },
+}
+
 /// Which records a person asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Filter {
@@ -92,6 +119,46 @@ pub fn read(conn: &Connection, after: u64, limit: usize) -> Result<Page, StoreEr
         }
     }
     Ok(Page::Records(records))
+}
+
+/// The records after a cursor as they are stored, oldest first, with the same bounds as [`read`].
+///
+/// # Errors
+/// [`StoreError`] when the table cannot be read.
+pub fn read_raw(conn: &Connection, after: u64, limit: usize) -> Result<RawPage, StoreError> {
+    let (head, oldest) = (size(conn)?, oldest_cursor(conn)?);
+    if after < oldest || after > head {
+        return Ok(RawPage::Reset { head, oldest });
+    }
+    let mut statement = conn
+        .prepare_cached("SELECT seq, time, kind, body FROM site_log WHERE seq > ?1 ORDER BY seq LIMIT ?2")
+        .doing("preparing to read the site log")?;
+    let mut rows =
+        statement.query(params![after, limit.min(RECORDS_PER_READ)]).doing("reading the site log")?;
+    let (mut records, mut bytes) = (Vec::new(), 0);
+    while let Some(row) = rows.next().doing("reading the site log")? {
+        let record = raw_from_row(row).doing("reading the site log")?;
+        bytes += record.body.len();
+        records.push(record);
+        if bytes >= BYTES_PER_READ {
+            break;
+        }
+    }
+    Ok(RawPage::Records(records))
+}
+
+fn raw_from_row(row: &Row<'_>) -> rusqlite::Result<RawRecord> {
+    let time = Timestamp::from_micros(row.get(1)?);
+    Ok(RawRecord { seq: row.get(0)?, time, kind: row.get(2)?, body: row.get(3)? })
+}
+
+/// Number of records ever appended.
+///
+/// # Errors
+/// [`StoreError`] when the table cannot be read.
+pub fn size(conn: &Connection) -> Result<u64, StoreError> {
+    conn.query_row("SELECT size FROM site_log_tree WHERE id = 1", [], |row| row.get(0))
+        .doing("reading the site log's tree")
 }
 
 /// The first cursor that can be served: the number of the newest pruned record.

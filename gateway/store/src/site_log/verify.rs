@@ -8,7 +8,9 @@ use std::fmt;
 use rusqlite::Connection;
 use serde::{Serialize, Serializer};
 use sitewarden_core::Timestamp;
+use sitewarden_log::{Checkpoint, SignedNote};
 
+use super::checkpoint::{self, Kept};
 use super::record::leaf_hash;
 use super::tree::{Frontier, Hash};
 use crate::error::{SqlContext, StoreError};
@@ -46,6 +48,19 @@ pub enum Problem {
         /// The record.
         seq: u64,
     },
+    /// A kept checkpoint is not signed by the log's key, or not a checkpoint at all.
+    Checkpoint {
+        /// Records that it should cover.
+        size: u64,
+        /// What is wrong, as a sentence.
+        why: String,
+    },
+    /// A kept checkpoint is properly signed, but its root is not the root over the first records: they were
+    /// rewritten after it was signed.
+    CheckpointRoot {
+        /// Records that it covers.
+        size: u64,
+    },
     /// The tree's row is missing or its frontier does not fit its size.
     BadTree,
     /// All records fit their hashes, but the root over them is another one than the tree's.
@@ -68,6 +83,11 @@ impl fmt::Display for Problem {
             Self::Added { seq } => write!(f, "record {seq} stands beyond the end of the tree"),
             Self::BodyMissing { seq } => write!(f, "record {seq} has no body, but was not pruned"),
             Self::BadHash { seq } => write!(f, "the stored hash of record {seq} is not 32 bytes long"),
+            Self::Checkpoint { size, why } => write!(f, "the checkpoint of {size} records: {why}"),
+            Self::CheckpointRoot { size } => write!(
+                f,
+                "the checkpoint of {size} records was signed over other records than stand there now: the log was rewritten"
+            ),
             Self::BadTree => f.write_str("the tree's own row is missing or damaged"),
             Self::RootDiffers { stored, computed } => write!(
                 f,
@@ -89,6 +109,10 @@ pub struct Report {
     /// Root over the records.
     #[serde(serialize_with = "hash_as_hex")]
     pub root: Hash,
+    /// Kept checkpoints that were held against the records.
+    pub checkpoints: u64,
+    /// Whether their signatures were checked: only with the log's verifier key.
+    pub signatures_checked: bool,
     /// What is wrong, at most [`VERIFY_PROBLEMS`].
     pub problems: Vec<Problem>,
     /// How many problems there were.
@@ -107,10 +131,15 @@ impl Serialize for Problem {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { records, pruned, problems, problem_count, .. } = self;
+        let Self { records, pruned, checkpoints, problems, problem_count, .. } = self;
         write!(f, "{records} records")?;
         if *pruned > 0 {
             write!(f, " ({pruned} with pruned body)")?;
+        }
+        match (checkpoints, self.signatures_checked) {
+            (0, _) => {}
+            (_, true) => write!(f, ", {checkpoints} signed checkpoints")?,
+            (_, false) => write!(f, ", {checkpoints} checkpoints (signatures not checked: no verifier key)")?,
         }
         if self.ok() {
             return write!(f, ", all intact, root {}", self.root_hex());
@@ -148,21 +177,28 @@ impl Report {
     }
 }
 
-/// Verifies the whole log. Reads it once, in order, with memory that does not grow with it.
+/// Checks a signed note against the log's verifier key and gives what it says; an error is a sentence.
+pub type CheckNote<'a> = dyn Fn(&str) -> Result<Checkpoint, String> + 'a;
+
+/// Verifies the whole log and its kept checkpoints. Reads it once, in order, with memory that does not grow with it.
+/// Without `check` the checkpoints' roots are compared, their signatures are not.
 ///
 /// # Errors
 /// [`StoreError::Sql`] when the tables cannot be read at all (which is damage too, told by SQLite).
-pub fn verify(conn: &Connection) -> Result<Report, StoreError> {
+pub fn verify(conn: &Connection, check: Option<&CheckNote<'_>>) -> Result<Report, StoreError> {
     let mut report = Report {
         records: 0,
         pruned: 0,
         root: Frontier::default().root(),
+        checkpoints: 0,
+        signatures_checked: check.is_some(),
         problems: Vec::new(),
         problem_count: 0,
     };
     let stored = stored_tree(conn)?;
     let (size, pruned_through) = stored.as_ref().map_or((0, 0), |tree| (tree.size, tree.pruned_through));
     let mut walk = Walk { frontier: Frontier::default(), next: 1, size, pruned_through };
+    let mut notes = Notes::begin(conn, check)?;
     let mut statement = conn
         .prepare("SELECT seq, time, CAST(kind AS BLOB), body, leaf_hash FROM site_log ORDER BY seq")
         .doing("preparing to verify the site log")?;
@@ -175,9 +211,12 @@ pub fn verify(conn: &Connection) -> Result<Report, StoreError> {
             body: row.get(3).doing("reading a body")?,
             hash: row.get(4).doing("reading a hash")?,
         };
+        notes.hold_against(&walk.frontier, &mut report)?;
         walk.step(&record, &mut report);
     }
     walk.end(&mut report);
+    notes.hold_against(&walk.frontier, &mut report)?;
+    notes.beyond(&mut report)?;
     report.root = walk.frontier.root();
     match stored {
         None => report.add(Problem::BadTree),
@@ -210,6 +249,65 @@ fn stored_tree(conn: &Connection) -> Result<Option<Tree>, StoreError> {
     };
     let frontier = Frontier::from_parts(size, &bytes);
     Ok(frontier.map(|frontier| Tree { size, pruned_through, root: frontier.root() }))
+}
+
+/// The kept checkpoints, one after the other beside the walk over the records.
+struct Notes<'a> {
+    conn: &'a Connection,
+    check: Option<&'a CheckNote<'a>>,
+    next: Option<Kept>,
+}
+
+impl<'a> Notes<'a> {
+    fn begin(conn: &'a Connection, check: Option<&'a CheckNote<'a>>) -> Result<Self, StoreError> {
+        // A database of before checkpoints has no such table, and so none to check.
+        let exists: bool = conn
+            .query_row(
+                "SELECT count(*) > 0 FROM sqlite_schema WHERE name = 'site_log_checkpoint'",
+                [],
+                |row| row.get(0),
+            )
+            .doing("reading the schema")?;
+        let next = if exists { checkpoint::next(conn, None)? } else { None };
+        Ok(Self { conn, check, next })
+    }
+
+    /// Checks the checkpoint that covers exactly these records, if there is one.
+    fn hold_against(&mut self, tree: &Frontier, report: &mut Report) -> Result<(), StoreError> {
+        while let Some(kept) = self.next.take_if(|kept| kept.size <= tree.size()) {
+            report.checkpoints += 1;
+            let claimed = match self.check {
+                Some(check) => check(&kept.note),
+                None => SignedNote::parse(&kept.note)
+                    .map(|note| note.claimed().clone())
+                    .map_err(|error| error.to_string()),
+            };
+            match claimed {
+                Err(why) => report.add(Problem::Checkpoint { size: kept.size, why }),
+                Ok(claimed) if claimed.size != kept.size => {
+                    let why = format!("its note is about {} records", claimed.size);
+                    report.add(Problem::Checkpoint { size: kept.size, why });
+                }
+                Ok(claimed) if kept.size == tree.size() && claimed.root != tree.root() => {
+                    report.add(Problem::CheckpointRoot { size: kept.size });
+                }
+                Ok(_) => {}
+            }
+            self.next = checkpoint::next(self.conn, Some(kept.size))?;
+        }
+        Ok(())
+    }
+
+    /// Checkpoints of more records than there are: the end of the log is gone.
+    fn beyond(&mut self, report: &mut Report) -> Result<(), StoreError> {
+        while let Some(kept) = self.next.take() {
+            report.checkpoints += 1;
+            let why = "there are not so many records: the end of the log is gone".to_owned();
+            report.add(Problem::Checkpoint { size: kept.size, why });
+            self.next = checkpoint::next(self.conn, Some(kept.size))?;
+        }
+        Ok(())
+    }
 }
 
 struct Raw {

@@ -5,6 +5,7 @@
 //! both sides were measured in this run.
 
 mod disk;
+mod drain;
 mod fan;
 mod idle;
 mod latency;
@@ -52,6 +53,7 @@ const LANES: &[(&str, fn(&Setup) -> Result<Vec<report::Figure>, Failure>)] = &[
     ("pipe.latency", pipe::lane),
     ("store.wear", wear::lane),
     ("start", start::lane),
+    ("uplink.drain", drain::lane),
 ];
 
 fn main() -> ExitCode {
