@@ -3,6 +3,7 @@
 #
 # A toolchain that brings the target's libcore is preferred; else Debian's compiler builds libcore from its own
 # sources (packages rustc-web, cargo-web, rust-web-src, lld). Override with FIRMWARE_TOOLCHAIN=rustup|debian.
+# FIRMWARE_FEATURES=measure makes the build that counts its instructions, for the bench.
 # Output: $CARGO_TARGET_DIR, default firmware/mps2-an386/target.
 set -eu
 
@@ -27,10 +28,11 @@ fi
 size_flags='-C link-arg=--icf=all --cfg sha2_backend="soft" --cfg sha2_backend_soft="compact"'
 size_flags="$size_flags --cfg curve25519_dalek_backend=\"serial\""
 
+features=${FIRMWARE_FEATURES:-}
 case $toolchain in
 rustup)
     RUSTFLAGS="-C link-arg=-Tlink.x $size_flags" \
-        cargo build --release --locked --target "$TARGET"
+        cargo build --release --locked --features "$features" --target "$TARGET"
     ;;
 debian)
     for tool in /usr/bin/rustc /usr/bin/cargo /usr/bin/ld.lld /usr/src/rustc-*/library/core/Cargo.toml; do
@@ -42,7 +44,7 @@ debian)
     # libcore is built here anyway: a panic in it stops at once, without the text that nobody would see (2 KB).
     size_flags="$size_flags -Z unstable-options -C panic=immediate-abort"
     RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 RUSTFLAGS="-C link-arg=-Tlink.x -C linker=ld.lld $size_flags" \
-        /usr/bin/cargo build --release --locked -Zbuild-std=core --target "$TARGET"
+        /usr/bin/cargo build --release --locked --features "$features" -Zbuild-std=core --target "$TARGET"
     ;;
 *)
     echo "firmware: FIRMWARE_TOOLCHAIN is rustup or debian, not $toolchain" >&2

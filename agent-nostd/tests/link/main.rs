@@ -10,8 +10,10 @@
     reason = "a harness: what fails here fails the test, what is skipped is said"
 )]
 
+mod bench;
 mod faults;
 mod golden;
+mod golden_handshakes;
 mod peers;
 mod power;
 mod qemu;

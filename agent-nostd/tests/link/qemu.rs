@@ -18,21 +18,34 @@ use crate::support::Site;
 
 /// For a hang only: a run takes a few seconds.
 const LIMIT: Duration = Duration::from_secs(60);
+/// How long one side is listened to before the other.
+const PATIENCE: Duration = Duration::from_millis(20);
 /// Lines of the console that nobody read yet.
 const CONSOLE_LINES: usize = 1000;
 /// The flash of `memory.x`.
-const FLASH: usize = 64 * 1024;
+pub(crate) const FLASH: usize = 64 * 1024;
 /// The RAM of `memory.x` (static data and stack): beyond it the stack would have run over the static data.
-const RAM: usize = 16 * 1024;
+pub(crate) const RAM: usize = 16 * 1024;
+
+/// Instructions and nothing else move the device's clock: one nanosecond each. Idle time is skipped, or waited for.
+pub(crate) const COUNTED: [&str; 2] = ["-icount", "shift=0"];
+pub(crate) const HURRIED: [&str; 2] = ["-icount", "shift=0,sleep=off"];
 
 /// A folder that is removed with its content.
-struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("sitewarden-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
+    }
+
+    /// What the device's inputs show: the contact, and thousandths of a per cent. Replaced whole, since it may be read now.
+    pub(crate) fn inputs(&self, open: bool, humidity: u32) {
+        let new = self.0.join("inputs.new");
+        std::fs::write(&new, format!("{} {humidity}", u8::from(open))).unwrap();
+        std::fs::rename(new, self.0.join("inputs")).unwrap();
     }
 }
 
@@ -43,16 +56,20 @@ impl Drop for Folder {
 }
 
 /// A running device.
-struct Device {
+pub(crate) struct Device {
     qemu: Child,
     link: UnixStream,
     console: Receiver<String>,
     started: Instant,
-    ram: usize,
+    /// The most static data and stack that it told of.
+    pub(crate) ram: usize,
+    /// Bytes over the link in both directions.
+    pub(crate) carried: usize,
 }
 
 impl Device {
-    fn start(firmware: &str, folder: &Path) -> Self {
+    pub(crate) fn start(firmware: &str, folder: &Folder, more: &[&str]) -> Self {
+        let folder: &Path = &folder.0;
         let listen = |name: &str| {
             let path = folder.join(name);
             let _ = std::fs::remove_file(&path);
@@ -65,11 +82,12 @@ impl Device {
             .args(["-semihosting-config", &format!("enable=on,target=native,{files}")])
             .args(["-device", "tmp105,address=0x48"])
             .args(["-serial", &link_path, "-serial", &console_path, "-kernel", firmware])
+            .args(more)
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
         let (link, _) = link.accept().unwrap();
-        link.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        link.set_read_timeout(Some(PATIENCE)).unwrap();
         let (console, _) = console.accept().unwrap();
         let (lines, console_lines) = sync_channel(CONSOLE_LINES);
         std::thread::spawn(move || {
@@ -79,20 +97,29 @@ impl Device {
                 }
             }
         });
-        Self { qemu, link, console: console_lines, started: now(), ram: 0 }
+        Self { qemu, link, console: console_lines, started: now(), ram: 0, carried: 0 }
     }
 
     /// Moves bytes between device and site until `done` says so of a line of the console, or of the site.
-    fn pump(&mut self, site: &mut Site, what: &str, mut done: impl FnMut(Option<&str>, &Site) -> bool) {
+    pub(crate) fn pump(
+        &mut self,
+        site: &mut Site,
+        what: &str,
+        mut done: impl FnMut(Option<&str>, &Site) -> bool,
+    ) {
         let mut bytes = [0; 4096];
         let begun = now();
         loop {
             match self.link.read(&mut bytes) {
                 Ok(0) => panic!("{what}: QEMU closed the line"),
-                Ok(count) => site.receive(&bytes[..count], self.started.elapsed().as_millis() as u64),
+                Ok(count) => {
+                    self.carried += count;
+                    site.receive(&bytes[..count], self.started.elapsed().as_millis() as u64);
+                }
                 Err(_) => {} // nothing came in the meantime
             }
             let output = site.output();
+            self.carried += output.len();
             self.link.write_all(&output).unwrap();
             let mut found = done(None, site);
             for line in self.console.try_iter() {
@@ -111,8 +138,27 @@ impl Device {
         }
     }
 
+    /// Lets the device run without a site until `done` says so of a line of the console.
+    pub(crate) fn alone(&mut self, what: &str, mut done: impl FnMut(&str) -> bool) {
+        let begun = now();
+        let mut unheard = [0; 4096];
+        self.link.set_nonblocking(true).unwrap();
+        loop {
+            // A line that takes no more bytes would keep the device busy: time that it counts, and no idle time is skipped.
+            while self.link.read(&mut unheard).is_ok_and(|count| count > 0) {}
+            if let Ok(line) = self.console.recv_timeout(PATIENCE) {
+                self.ram = self.ram.max(ram(&line).unwrap_or(0));
+                if done(&line) {
+                    break;
+                }
+            }
+            assert!(begun.elapsed() < LIMIT, "{what}: not within {LIMIT:?}");
+        }
+        self.link.set_nonblocking(false).unwrap();
+    }
+
     /// Cuts the power.
-    fn cut(self) {
+    pub(crate) fn cut(self) {
         drop(self);
     }
 }
@@ -130,13 +176,17 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// Static data and stack from a line `state .. stack N static M`.
-fn ram(line: &str) -> Option<usize> {
-    let mut words = line.split(' ').skip_while(|word| *word != "stack").skip(1).step_by(2);
-    Some(words.next()?.parse::<usize>().ok()? + words.next()?.parse::<usize>().ok()?)
+/// The number after `word` in a line of the console.
+pub(crate) fn number(line: &str, word: &str) -> Option<u64> {
+    line.split(' ').skip_while(|found| *found != word).nth(1)?.parse().ok()
 }
 
-fn firmware() -> Option<String> {
+/// Static data and stack from a line `state .. stack N static M`.
+fn ram(line: &str) -> Option<usize> {
+    Some((number(line, "stack")? + number(line, "static")?) as usize)
+}
+
+pub(crate) fn firmware() -> Option<String> {
     let found = std::env::var("SITEWARDEN_FIRMWARE").ok();
     if found.is_none() {
         assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "SITEWARDEN_FIRMWARE is not set");
@@ -146,7 +196,7 @@ fn firmware() -> Option<String> {
 }
 
 /// Bytes of flash and of static data that an ELF file for a 32-bit machine takes: its loaded segments (ELF, "Program Header").
-fn size(elf: &[u8]) -> (usize, usize) {
+pub(crate) fn size(elf: &[u8]) -> (usize, usize) {
     let half = |at: usize| usize::from(u16::from_le_bytes([elf[at], elf[at + 1]]));
     let word = |at: usize| half(at) | half(at + 2) << 16;
     assert_eq!((&elf[..4], elf[4]), (&b"\x7fELF"[..], 1));
@@ -170,27 +220,48 @@ fn the_firmware_fits_its_flash() {
     assert!(data > 0 && data < RAM / 4, "static data: {data} of {RAM} bytes, and the stack needs the rest");
 }
 
-#[test]
-fn the_firmware_enrols_raises_loses_its_power_and_tells_its_finding_once() {
-    let Some(firmware) = firmware() else { return };
-    let folder = Folder::new("qemu");
-    std::fs::write(folder.0.join("inputs"), "0 45000").unwrap();
-    let mut site = Site::new();
-    let humid = Check::Above { limit: 60_000, clear: 55_000 };
-    let rule = Rule { id: 4, sensor: 1, check: humid, hold_ms: 300 };
-
-    let mut device = Device::start(&firmware, &folder.0);
+/// Starts a device, enrols it and gives it eight rules; returns it running and linked.
+pub(crate) fn enrolled(firmware: &str, folder: &Folder, site: &mut Site) -> Device {
+    folder.inputs(false, 45_000);
+    let mut device = Device::start(firmware, folder, &[]);
     let mut code = None;
-    device.pump(&mut site, "the code", |line, _| {
+    device.pump(site, "the code", |line, _| {
         code = code.take().or(line.and_then(|line| line.strip_prefix("code ")).map(String::from));
         code.is_some()
     });
     site.offer(&Code::parse(&code.unwrap()).unwrap(), 0, u64::MAX).unwrap();
-    device.pump(&mut site, "the enrolment", |_, site| site.hellos > 0);
+    device.pump(site, "the enrolment", |_, site| site.hellos > 0);
     let id = *site.devices.keys().next().unwrap();
-    let parameters = site.sign_parameters(id, 1, &[rule], 500);
+    let humid = Check::Above { limit: 60_000, clear: 55_000 };
+    // Rule 4 is the one that raises; the largest set of parameters is what the stack must hold.
+    let never = Check::Above { limit: i32::MAX, clear: i32::MAX };
+    let rules: Vec<_> = (1..=8)
+        .map(|id| Rule { id, sensor: 1, check: if id == 4 { humid } else { never }, hold_ms: 300 })
+        .collect();
+    let parameters = site.sign_parameters(id, 1, &rules, 500);
     site.server.send_parameters(&parameters).unwrap();
-    device.pump(&mut site, "the parameters", |line, _| line.is_some_and(|l| l.contains("parameters 1")));
+    device.pump(site, "the parameters", |line, _| line.is_some_and(|line| line.contains("parameters 1")));
+    device
+}
+
+/// Opens and closes the case of a device without a site: one finding each. Returns what the line of the console tells then.
+pub(crate) fn tamper(device: &mut Device, folder: &Folder, open: bool) -> String {
+    folder.inputs(open, 45_000);
+    let mut told = String::new();
+    let state = if open { "state alarm " } else { "state no-link " };
+    device.alone("the contact", |line| {
+        told = line.to_owned();
+        line.starts_with(state)
+    });
+    told
+}
+
+#[test]
+fn the_firmware_enrols_raises_loses_its_power_and_tells_its_finding_once() {
+    let Some(firmware) = firmware() else { return };
+    let folder = Folder::new("qemu");
+    let mut site = Site::new();
+    let mut device = enrolled(&firmware, &folder, &mut site);
     device.pump(&mut site, "readings of both sensors", |_, site| {
         [(0, 0), (1, 45_000)]
             .iter()
@@ -198,7 +269,7 @@ fn the_firmware_enrols_raises_loses_its_power_and_tells_its_finding_once() {
     });
 
     site.commits = false;
-    std::fs::write(folder.0.join("inputs"), "0 70000").unwrap();
+    folder.inputs(false, 70_000);
     device.pump(&mut site, "the finding on flash", |line, _| line.is_some_and(|l| l.contains("queued 1")));
     let first_ram = device.ram;
     device.cut();
@@ -206,10 +277,10 @@ fn the_firmware_enrols_raises_loses_its_power_and_tells_its_finding_once() {
 
     site.commits = true;
     site.restart();
-    let mut device = Device::start(&firmware, &folder.0);
+    let mut device = Device::start(&firmware, &folder, &[]);
     device.pump(&mut site, "the finding after the cut", |_, site| !site.findings.is_empty());
     device.pump(&mut site, "the empty queue", |line, _| line.is_some_and(|l| l.contains("alarm queued 0")));
-    std::fs::write(folder.0.join("inputs"), "0 50000").unwrap();
+    folder.inputs(false, 50_000);
     device.pump(&mut site, "the clear", |_, site| site.findings.len() == 2);
     let ram = device.ram.max(first_ram);
     device.cut();
@@ -219,6 +290,50 @@ fn the_firmware_enrols_raises_loses_its_power_and_tells_its_finding_once() {
     assert_eq!((raised.rule, raised.kind, raised.state), (4, FindingKind::Above, FindingState::Raised));
     assert_eq!((raised.boot_counter, raised.value, raised.limit), (1, Some(70_000), Some(60_000)));
     assert_eq!((cleared.boot_counter, cleared.state), (2, FindingState::Cleared), "and not raised twice");
+    within(ram);
+}
+
+fn within(ram: usize) {
     println!("static data and stack: {ram} of {RAM} bytes");
     assert!(ram > 0 && ram <= RAM, "static data and stack: {ram} of {RAM} bytes");
+}
+
+#[test]
+fn a_full_flash_keeps_the_first_findings_and_tells_how_many_were_lost() {
+    let Some(firmware) = firmware() else { return };
+    let ram = full_flash(&firmware);
+    within(ram);
+}
+
+/// The story of a flash that runs full; returns the largest RAM.
+pub(crate) fn full_flash(firmware: &str) -> usize {
+    let folder = Folder::new("full");
+    let mut site = Site::new();
+    let device = enrolled(firmware, &folder, &mut site);
+    let mut largest = device.ram;
+    device.cut();
+
+    // Without a site, as fast as it computes, until the queue does not grow any more.
+    let mut device = Device::start(firmware, &folder, &HURRIED);
+    device.alone("the start", |line| line.contains("parameters 1"));
+    let (mut raised, mut kept) = (0, 0);
+    while raised < kept + 5 {
+        let line = tamper(&mut device, &folder, raised % 2 == 0);
+        raised += 1;
+        kept = number(&line, "queued").unwrap();
+    }
+    largest = largest.max(device.ram);
+    device.cut();
+    assert!(kept > 100, "{kept} findings fill the queue");
+
+    site.restart();
+    let mut device = Device::start(firmware, &folder, &[]);
+    device.pump(&mut site, "the loss", |_, site| site.findings.len() as u64 > kept);
+    largest = largest.max(device.ram);
+    device.cut();
+    let findings: Vec<_> = site.findings.values().map(|(finding, _)| *finding).collect();
+    let lost: Vec<_> = findings.iter().filter_map(|finding| finding.lost).map(u64::from).collect();
+    assert_eq!(lost, [raised - kept], "told once; {kept} were kept");
+    assert!(findings.iter().take(kept as usize).all(|finding| finding.kind == FindingKind::Tamper));
+    largest
 }

@@ -8,8 +8,11 @@
 #![no_main]
 #![deny(unsafe_code)]
 
+mod meter;
+
 use cortex_m_rt::entry;
 use embedded_hal::digital::OutputPin as _;
+use meter::Meter;
 use mps2_an386_hal::flash::{CAPACITY, PAGE};
 use mps2_an386_hal::{Console, FileFlash, Led, memory, random, wait};
 use sha2::{Digest as _, Sha256};
@@ -103,6 +106,7 @@ fn greet(console: &mut Console, agent: &Agent<FileFlash>) {
     console.text("\n");
 }
 
+/// A line about the state, without its end.
 #[inline(never)] // its frame must not stay in the loop
 fn tell(console: &mut Console, indication: Indication, queued: u64, parameters: u64) {
     console.text("state ");
@@ -116,7 +120,6 @@ fn tell(console: &mut Console, indication: Indication, queued: u64, parameters: 
         console.text(word);
         console.number(number);
     }
-    console.text("\n");
 }
 
 /// Runs for ever, unless there is no flash.
@@ -140,28 +143,38 @@ fn run(board: mps2_an386_hal::Board) {
     };
     greet(&mut console, agent);
     let mut thermometer = Lm75::new(i2c, THERMOMETER);
+    let mut meter = Meter::default();
     let mut sampled_ms = None;
     let mut told = None;
     let mut bytes = [0; 64];
     loop {
         let now_ms = clock.now_ms();
+        meter.begin(&mut clock);
         let count = link.read(&mut bytes);
         agent.receive(now_ms, bytes.get(..count).unwrap_or(&[]), &mut fresh);
+        meter.linked(&mut clock, count > 0);
         if sampled_ms.is_none_or(|last: u64| now_ms - last >= SAMPLE_MS) {
             sampled_ms = Some(now_ms);
             let state = inputs.read();
             let humidity = Sample { sensor: 1, quantity: Quantity::HUMIDITY, value: state.humidity };
-            agent.sample(now_ms, &[Sample::take(0, &mut thermometer), humidity], state.open);
+            let samples = [Sample::take(0, &mut thermometer), humidity];
+            meter.begin(&mut clock);
+            agent.sample(now_ms, &samples, state.open);
+            meter.sampled(&mut clock);
         }
+        meter.begin(&mut clock);
         agent.poll(now_ms, &mut fresh);
         let sent = link.write(agent.output());
         agent.written(sent);
+        meter.linked(&mut clock, sent > 0);
 
         let now = (agent.indication(), agent.queued(), agent.parameters());
         if told != Some(now) {
             told = Some(now);
             let (indication, queued, parameters) = now;
             tell(&mut console, indication, u64::from(queued), parameters);
+            meter.tell(&mut console);
+            console.text("\n");
         }
         show(&mut led, agent.indication(), now_ms);
         if count == 0 && agent.output().is_empty() {

@@ -4,6 +4,7 @@
 //! standard output, a table for people in `tests/bench/RESULTS.md`. Invariant: a ratio is printed only when
 //! both sides were measured in this run.
 
+mod agent;
 mod disk;
 mod drain;
 mod fan;
@@ -54,6 +55,7 @@ const LANES: &[(&str, fn(&Setup) -> Result<Vec<report::Figure>, Failure>)] = &[
     ("store.wear", wear::lane),
     ("start", start::lane),
     ("uplink.drain", drain::lane),
+    ("agent", agent::lane),
 ];
 
 fn main() -> ExitCode {

@@ -41,6 +41,9 @@ pub struct Figure {
 }
 
 impl Figure {
+    /// The peer of a figure that is only stated: no ratio is shown for it.
+    pub const NO_PEER: &str = "none";
+
     /// From the pairs of one lane.
     pub fn of_pairs(
         lane: &str,
@@ -126,6 +129,11 @@ fn page(all: &BTreeMap<(String, String), Figure>) -> Result<String, Failure> {
             (None, Some(limit)) => format!("ours <= {} {}", number(limit), figure.unit),
             (None, None) => String::new(),
         };
+        if figure.peer == Figure::NO_PEER {
+            let (ours, commit) = (number(figure.ours), &figure.commit);
+            writeln!(page, "| {} | {ours} | | | {} | | | | | {commit} |", figure.lane, figure.unit)?;
+            continue;
+        }
         writeln!(
             page,
             "| {} | {} | {} | {} | {} | {} | {} to {} | {goal} | {} | {} |",

@@ -41,6 +41,18 @@ impl Clock {
         self.last = ticks;
         self.now_ms
     }
+
+    /// The time now in ticks of the processor's clock, 25 MHz.
+    pub fn ticks(&mut self) -> u64 {
+        loop {
+            let now_ms = self.now_ms();
+            let left = SYST_CVR.read();
+            // Read again if the counter began anew in between.
+            if now_ms == self.now_ms() {
+                return now_ms * u64::from(TICKS_PER_MS) + u64::from(TICKS_PER_MS - 1 - left);
+            }
+        }
+    }
 }
 
 #[exception]
