@@ -280,3 +280,35 @@ fn queues_of_deadlines_stay_bounded() {
     let size = bench.engine.queued();
     assert!(size <= 1_024 + 2, "{size}");
 }
+
+#[test]
+fn a_silence_ends_when_its_asset_leaves_the_inventory() {
+    let rules = "title: any\nid: any\nname: any\nlogsource: {product: iot}\ndetection: {s: {d|exists: true}, condition: s}\n---\n\
+                 title: one\nid: one\ncorrelation: {type: event_count, rules: [any], group-by: [d], timespan: 10s, condition: {lt: 1}}\nx-edge: {trigger: timer, groups: inventory}\n---\n\
+                 title: port\nid: port\ncorrelation: {type: event_count, rules: [any], group-by: [d], timespan: 10s, condition: {lt: 1}}\nx-edge: {trigger: timer, groups: inventory, collapse-by: [p]}\n";
+    let (set, errors) = RuleSet::load(&[("r.yml", rules)]);
+    assert_eq!(errors, []);
+    let mut engine = Engine::new(Arc::new(set), Limits::default());
+    let now = |second: u64| Now {
+        wall: Timestamp::from_seconds(BEGIN + second.cast_signed()),
+        mono: Monotonic::from_micros(second * 1_000_000),
+    };
+    let assets = |names: &[&str]| -> Vec<Vec<(Arc<str>, Arc<str>)>> {
+        let asset = |name: &&str| vec![(Arc::from("d"), Arc::from(*name)), (Arc::from("p"), Arc::from("p1"))];
+        names.iter().map(asset).collect()
+    };
+    let told = |engine: &mut Engine, second: u64| {
+        let mut out = Vec::new();
+        engine.handle_timeout(now(second), &mut out);
+        out.iter().map(|draft| format!("{} {}", draft.dedup_key, draft.cleared)).collect::<Vec<_>>()
+    };
+    engine.set_inventory(assets(&["a", "b"]), now(0));
+    assert_eq!(told(&mut engine, 20), ["one|a false", "one|b false", "port|p1 false"]);
+    engine.set_inventory(assets(&["b"]), now(21));
+    assert_eq!(engine.next_deadline(), Some(now(21).mono));
+    assert_eq!(told(&mut engine, 21), ["one|a true"], "the port still has one that is silent");
+    engine.set_inventory(assets(&["c"]), now(22));
+    assert_eq!(told(&mut engine, 22), ["one|b true", "port|p1 true"]);
+    assert_eq!(engine.keys(), 2);
+    assert_eq!(told(&mut engine, 32), ["one|c false", "port|p1 false"]);
+}

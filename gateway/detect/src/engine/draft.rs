@@ -220,6 +220,14 @@ pub(crate) fn heard_again(
     }
 }
 
+/// The end of a silence of an asset that is no longer in the inventory.
+pub(crate) fn gone(rule: &Rule, key: &Arc<str>, asset: Option<AssetRef>, time: Timestamp) -> FindingDraft {
+    let mut draft = heard_again(rule, key, asset, time);
+    draft.evidence.reason =
+        format!("{}{} has ended: it is no longer in the inventory.", rule.title, subject(key));
+    draft
+}
+
 fn blank(rule: &Rule, time: Timestamp) -> FindingDraft {
     FindingDraft {
         dedup_key: rule.id.clone(),

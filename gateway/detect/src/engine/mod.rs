@@ -91,6 +91,8 @@ pub struct Engine {
     mono: i64,
     /// Monotonic time of the first call, in microseconds.
     started: Option<i64>,
+    /// Ends of findings that a call without matches brought; the next call gives them out.
+    pending: Vec<FindingDraft>,
     /// What the inventory knows: the fields of each asset.
     inventory: Vec<Vec<(Arc<str>, Arc<str>)>>,
     stats: Stats,
@@ -126,6 +128,7 @@ impl Engine {
             timers: Timers::default(),
             mono: 0,
             started: None,
+            pending: Vec::new(),
             inventory: Vec::new(),
             stats: Stats::default(),
         }
@@ -250,15 +253,17 @@ impl Engine {
     /// When [`Self::handle_timeout`] is due; `None` when no timer runs. A deadline may turn out to be early.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Monotonic> {
-        self.timers.next().map(|due| Monotonic::from_micros(due.max(0).cast_unsigned()))
+        let due = if self.pending.is_empty() { self.timers.next() } else { Some(self.mono) };
+        due.map(|due| Monotonic::from_micros(due.max(0).cast_unsigned()))
     }
 
     /// Tells what the inventory knows: for each asset its fields, as events would carry them. Rules with
-    /// `groups: inventory` wait for exactly these.
+    /// `groups: inventory` wait for exactly these; a finding about an asset that is gone ends with the next call.
     pub fn set_inventory(&mut self, assets: Vec<Vec<(Arc<str>, Arc<str>)>>, now: Now) {
         self.clock(now);
         self.inventory = assets;
         self.apply_inventory();
+        self.end_findings_of_the_gone(now);
         self.stay_bounded();
     }
 
@@ -285,6 +290,7 @@ impl Engine {
     fn begin(&mut self, now: Now, out: &mut Vec<FindingDraft>) -> usize {
         let before = out.len();
         self.clock(now);
+        out.append(&mut self.pending);
         if self.timers.next().is_some_and(|due| due <= self.mono) {
             self.run_timers(now, out);
         }

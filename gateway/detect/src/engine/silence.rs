@@ -23,6 +23,9 @@ pub(crate) struct Silence {
     pub(crate) last: Option<Timestamp>,
     /// A finding is out.
     pub(crate) raised: bool,
+    /// The inventory no longer knows it.
+    #[serde(skip)]
+    pub(crate) gone: bool,
     /// No finding before this time: a parent's finding kept one back.
     pub(crate) not_before: i64,
     pub(crate) asset: Option<AssetRef>,

@@ -104,8 +104,8 @@ impl<V: Items> Table<V> {
     }
 
     /// Keeps the keys that the call says.
-    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&Arc<str>) -> bool) {
-        self.keep(|key, _| keep(key));
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&Arc<str>, &V) -> bool) {
+        self.keep(|key, slot| keep(key, &slot.value));
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<&V> {
@@ -210,7 +210,7 @@ mod tests {
         assert_eq!(two.evict(), 1);
         assert_eq!((two.evict(), total.get()), (0, 0));
         two.put(&Arc::from("c"), 7);
-        two.retain(|_| false);
+        two.retain(|_, _| false);
         two.put(&Arc::from("d"), 7);
         drop(two);
         assert_eq!(total.get(), 0);

@@ -21,7 +21,8 @@ impl Engine {
             let grace_ends = after(self.started.unwrap_or(self.mono), edge.start_grace);
             let mono = self.mono;
             let Some(State::Silence(table)) = self.states.get_mut(index) else { continue };
-            table.retain(|key| known.contains_key(key));
+            table.each_mut(|key, silence| silence.gone = !known.contains_key(key));
+            table.retain(|_, silence| !silence.gone || silence.raised);
             for (key, at) in known {
                 let Some(asset) = assets.get(at) else { continue };
                 let (silence, evicted) = table.entry(&key, || Silence::new(mono));
@@ -32,6 +33,29 @@ impl Engine {
             }
         }
         self.inventory = assets;
+    }
+
+    /// Ends findings about assets that the inventory no longer knows, and forgets them.
+    pub(in crate::engine) fn end_findings_of_the_gone(&mut self, now: Now) {
+        let set = self.set.clone();
+        for (index, rule) in set.rules().iter().enumerate() {
+            let silent = self.is_silent(index);
+            let Some(State::Silence(table)) = self.states.get_mut(index) else { continue };
+            // The name that each finding was told by: the group's when it was told with others.
+            let named =
+                |(key, silence): (&Arc<str>, &Silence)| silence.told.clone().unwrap_or_else(|| key.clone());
+            let mut ended: BTreeMap<Arc<str>, Option<sitewarden_core::AssetRef>> = BTreeMap::new();
+            for (key, silence) in table.iter().filter(|(_, silence)| silence.gone) {
+                let asset = silence.asset.clone().filter(|_| silence.told.is_none());
+                ended.insert(named((key, silence)), asset);
+            }
+            table.retain(|_, silence| !silence.gone);
+            for silence in table.iter().filter(|(_, silence)| silence.raised) {
+                ended.remove(&named(silence));
+            }
+            let drafts = ended.into_iter().filter(|_| !silent);
+            self.pending.extend(drafts.map(|(name, asset)| draft::gone(rule, &name, asset, now.wall)));
+        }
     }
 
     /// Queues every deadline anew, after states came from elsewhere.
