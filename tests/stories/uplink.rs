@@ -145,6 +145,7 @@ async fn addresses_that_are_none_and_bodies_that_do_not_fit_are_refused_with_wor
         (json!({"url": "https://me:secret@cloud.example", "claim_code": "x"}), "wrong-value"),
         (json!({"url": "https://cloud.example", "claim_code": " "}), "wrong-value"),
         (json!({"url": "https://cloud.example", "claim_code": "x".repeat(257)}), "wrong-value"),
+        (json!({"url": "https://cloud.example", "claim_code": "x", "ca_pem": "nonsense"}), "wrong-value"),
         (json!({"url": "https://cloud.example"}), "wrong-shape"),
     ] {
         let answer = owner.post("/api/v1/uplink/register", body.clone()).await;

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 use sitewarden_core::error::chain;
 use sitewarden_core::{Action, Monotonic, Now, Resource, Timestamp};
 use sitewarden_log::Limits;
-use sitewarden_store::{ReadError, SqlContext as _, StoreError, site_log};
+use sitewarden_store::{ReadError, SqlContext as _, StoreError, WriteError, site_log};
 
 use crate::batch::{Prepared, prepare};
 use crate::client::{Client, Heartbeat};
@@ -16,6 +16,8 @@ use crate::cursor::{Cursor, Failure, Moved, State, Step};
 use crate::shell::{Deps, Uplink};
 use crate::state;
 use crate::status::{Counts, Status};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What the log says about what waits.
 pub(crate) struct LogState {
@@ -49,6 +51,8 @@ pub(crate) struct Run {
     registered: Timestamp,
     /// Read and packed while the batch before it was under way.
     ahead: Option<Prepared>,
+    /// Up to here the store knows what was, or is about to be, sent.
+    kept_through: u64,
     last_success: Option<Timestamp>,
 }
 
@@ -63,7 +67,7 @@ impl Run {
     ) -> Self {
         let head = uplink.deps().store.log_head();
         let last_success = base.last_success;
-        Self { uplink, client, cursor, head, base, registered, ahead: None, last_success }
+        Self { uplink, client, cursor, head, base, registered, ahead: None, kept_through: 0, last_success }
     }
 
     fn deps(&self) -> &Deps {
@@ -170,19 +174,21 @@ impl Run {
             },
         };
         self.cursor.sending(batch.last);
-        if !self.keep(batch.last).await {
+        if batch.last > self.kept_through && !self.keep(batch.last).await {
             return;
         }
         let (records, raw) = (batch.records(), batch.raw);
         let push = self.client.push(batch.packed.clone(), records, raw);
-        let backlog = self.cursor.log_size() > batch.last;
-        let (answer, ahead) = if backlog {
-            tokio::join!(push, self.prepared(batch.last, limits))
+        let answer = if self.cursor.log_size() > batch.last {
+            let (answer, ahead) = tokio::join!(push, self.read_ahead(batch.last, limits));
+            // What could not be read ahead is read again, and told then.
+            self.ahead = ahead.unwrap_or_default();
+            let last = self.ahead.as_ref().map_or(0, |ahead| ahead.last);
+            self.kept_through = self.kept_through.max(last);
+            answer
         } else {
-            (push.await, Ok(None))
+            push.await
         };
-        // What could not be read ahead is read again, and told then.
-        self.ahead = ahead.unwrap_or_default();
         let now = self.now();
         match answer {
             Ok(next) => {
@@ -200,12 +206,17 @@ impl Run {
         }
     }
 
+    /// The next batch, made and kept as about to be sent while the one before it is under way.
+    async fn read_ahead(&self, after: u64, limits: Limits) -> Result<Option<Prepared>, BoxError> {
+        let batch = self.prepared(after, limits).await?;
+        if let Some(batch) = &batch {
+            self.write(batch.last).await?;
+        }
+        Ok(batch)
+    }
+
     /// Reads and packs the records after `after`; when they reach the log's end, a checkpoint goes along.
-    async fn prepared(
-        &self,
-        after: u64,
-        limits: Limits,
-    ) -> Result<Option<Prepared>, Box<dyn std::error::Error + Send + Sync>> {
+    async fn prepared(&self, after: u64, limits: Limits) -> Result<Option<Prepared>, BoxError> {
         let waiting = usize::try_from(self.cursor.log_size().saturating_sub(after)).unwrap_or(usize::MAX);
         if waiting <= limits.records {
             (self.deps().checkpoint)().await?;
@@ -213,7 +224,8 @@ impl Run {
         Ok(self.deps().store.read(move |conn| prepare(conn, after, limits)).await?)
     }
 
-    /// What an answer did to the cursor is kept: at once, or together with what is sent next.
+    /// What an answer did to the cursor is kept: at once, or with the batch that is read ahead next. A box that is killed
+    /// before asks the cloud where it is.
     async fn moved(&mut self, moved: Moved) {
         match moved {
             Moved::To(_) => {
@@ -240,23 +252,28 @@ impl Run {
 
     /// Keeps the cursor and what is about to be sent; says whether that worked.
     async fn keep(&mut self, sending: u64) -> bool {
-        let permit = self.deps().gate.system("uplink", Action::UplinkAdvance, Resource::site());
-        let (registered, acknowledged) = (self.registered, self.cursor.acknowledged());
-        let last_success = self.last_success;
-        let kept = self
-            .deps()
-            .store
-            .write("keeping the uplink's cursor", move |tx| {
-                state::advance(tx, permit, registered, acknowledged, sending, last_success)
-            })
-            .await;
-        match kept {
-            Ok(()) => true,
+        match self.write(sending).await {
+            Ok(()) => {
+                self.kept_through = self.kept_through.max(sending);
+                true
+            }
             Err(error) => {
                 self.own_failure(&error);
                 false
             }
         }
+    }
+
+    async fn write(&self, sending: u64) -> Result<(), WriteError<StoreError>> {
+        let permit = self.deps().gate.system("uplink", Action::UplinkAdvance, Resource::site());
+        let (registered, acknowledged) = (self.registered, self.cursor.acknowledged());
+        let last_success = self.last_success;
+        self.deps()
+            .store
+            .write("keeping the uplink's cursor", move |tx| {
+                state::advance(tx, permit, registered, acknowledged, sending, last_success)
+            })
+            .await
     }
 
     fn failed(&mut self, failure: &Failure) {

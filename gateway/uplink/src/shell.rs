@@ -173,7 +173,9 @@ impl Uplink {
         if let Some(url) = self.status().url {
             return Err(UplinkError::Registered(url));
         }
-        let client = self.client(&url, wanted.ca_pem.as_deref(), REGISTER_TIME)?;
+        let given = wanted.ca_pem.is_some();
+        let wrong = |words| if given { UplinkError::Value(words) } else { UplinkError::Identity(words) };
+        let client = self.client(&url, wanted.ca_pem.as_deref(), REGISTER_TIME).map_err(wrong)?;
         let claim = Claim { code, site_name: &deps.site_name, version: deps.version, log_key: &deps.log_key };
         let answer = client.register(claim).await.map_err(|failure| UplinkError::Cloud(failure.words))?;
         let target = Target {
@@ -219,14 +221,10 @@ impl Uplink {
         *self.inner.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
     }
 
-    fn client(&self, url: &str, ca: Option<&str>, answer_time: Duration) -> Result<Client, UplinkError> {
+    fn client(&self, url: &str, ca: Option<&str>, answer_time: Duration) -> Result<Client, String> {
         let deps = &self.inner.deps;
-        let ca = match ca {
-            Some(pem) => pem.to_owned(),
-            None => system_ca(&deps.config.ca).map_err(UplinkError::Identity)?,
-        };
-        let identity = (deps.identity)().map_err(UplinkError::Identity)?;
-        Client::new(url, identity, &ca, answer_time).map_err(UplinkError::Identity)
+        let ca = ca.map_or_else(|| system_ca(&deps.config.ca), |pem| Ok(pem.to_owned()))?;
+        Client::new(url, (deps.identity)()?, &ca, answer_time)
     }
 
     /// Runs until told to end.
@@ -265,8 +263,7 @@ impl Uplink {
         let answer_time = Duration::from_secs(deps.config.answer_seconds);
         let client = match self.client(&target.url, target.ca.as_deref(), answer_time) {
             Ok(client) => client,
-            Err(error) => {
-                let words = chain(&error);
+            Err(words) => {
                 tracing::error!(error = words, "the uplink cannot begin");
                 self.put(Status { state: "stopped", problem: Some(words), ..begin(stored) });
                 // Mended by another registration or a start of the box.
