@@ -24,6 +24,10 @@ impl SiteAdmission {
             (None, Some(username), password) => {
                 Proof::Password { username, password: password.as_deref().unwrap_or_default() }
             }
+            (None, None, _) if self.is_bound(&request.client_id) => {
+                let why = "this client id belongs to a device that was enrolled, and it shows no credential";
+                return Err(refuse(ReasonCode::BAD_USER_NAME_OR_PASSWORD, why));
+            }
             (None, None, _) => return Ok(Principal::Anonymous),
         };
         match self.registry.authenticate(&request.client_id, proof) {
@@ -40,6 +44,11 @@ impl SiteAdmission {
                 Err(refuse(ReasonCode::BAD_USER_NAME_OR_PASSWORD, why))
             }
         }
+    }
+
+    /// Whether a client id belongs to whoever proves to be that device.
+    fn is_bound(&self, client_id: &str) -> bool {
+        self.registry.get(client_id).is_some_and(|device| device.credential.is_some())
     }
 
     fn compile(&self, principal: &Principal, client_id: &str) -> Grants {
@@ -74,7 +83,7 @@ impl Admission for SiteAdmission {
     fn admit(&self, request: ConnectRequest) -> BoxFuture<'_, Result<Admitted, Refused>> {
         Box::pin(async move {
             let principal = self.identify(&request)?;
-            let grants = Admission::grants(self, &principal);
+            let grants = Admission::grants(self, &principal, &request.client_id);
             if !grants.may_connect() {
                 return Err(Refused {
                     code: ReasonCode::NOT_AUTHORIZED,
@@ -85,16 +94,96 @@ impl Admission for SiteAdmission {
         })
     }
 
-    fn grants(&self, principal: &Principal) -> Grants {
+    fn grants(&self, principal: &Principal, client_id: &str) -> Grants {
         match principal {
             // The trust of a device may have changed since it connected: ask for what it is now. Its client
             // id is its device id.
             Principal::Device { id, .. } => self.registry.get(id).map_or_else(Grants::none, |device| {
                 self.compile(&Principal::Device { id: Arc::clone(id), trust: device.trust }, id)
             }),
-            // An id that no filter with a placeholder accepts: what belongs to one client id is not given to
-            // a client whose id is not proven.
-            other => self.compile(other, "#"),
+            // Its id is not proven, but it is nobody else's: the broker has one connection for each, and an id
+            // of an enrolled device is refused, also when the device was enrolled after it connected.
+            _ if self.is_bound(client_id) => Grants::none(),
+            other => self.compile(other, client_id),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sitewarden_core::{AssetKind, Timestamp, Trust};
+    use sitewarden_devices::{Credential, CredentialKind, Device};
+
+    const POLICY: &str = r#"
+@id("anyone") permit (principal is Anonymous, action == Action::"mqtt:connect", resource is Site);
+@id("own") permit (principal is Anonymous, action in [Action::"mqtt"], resource == TopicSpace::"own");
+"#;
+
+    fn site() -> (tempfile::TempDir, SiteAdmission) {
+        let dir = tempfile::tempdir().expect("a folder");
+        std::fs::write(dir.path().join("site.cedar"), POLICY).expect("written");
+        std::fs::write(dir.path().join("topic-spaces.toml"), "[spaces]\nown = [\"own/{client}/#\"]\n")
+            .expect("written");
+        let policies = Policies::open(Some(dir.path().to_owned()), Arc::new(Timestamp::default));
+        assert_eq!(policies.error(), None);
+        (dir, SiteAdmission { registry: Arc::default(), policies })
+    }
+
+    fn request(client_id: &str) -> ConnectRequest {
+        ConnectRequest {
+            client_id: client_id.into(),
+            assigned: false,
+            username: None,
+            password: None,
+            peer_certificate: None,
+            address: std::net::IpAddr::from([127, 0, 0, 1]),
+            listener: "test".into(),
+            will_topic: None,
+        }
+    }
+
+    fn enrolled(id: &str) -> Device {
+        let created = Timestamp::default();
+        Device {
+            id: id.into(),
+            name: id.to_owned(),
+            kind: AssetKind::Client,
+            zone: String::new(),
+            trust: Trust::Trusted,
+            via: String::new(),
+            facts: std::collections::BTreeMap::new(),
+            first_seen: created,
+            demo: false,
+            credential: Some(Credential { kind: CredentialKind::Password, hash: [7; 32], created }),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_keeps_the_topics_of_its_own_id_when_policies_are_asked_again() {
+        let (_dir, admission) = site();
+
+        let admitted = admission.admit(request("t1")).await.expect("anyone connects");
+        let again = Admission::grants(&admission, &admitted.principal, "t1");
+
+        for grants in [admitted.grants, again] {
+            assert!(grants.may_publish("own/t1/x") && grants.may_subscribe("own/t1/#"));
+            assert!(!grants.may_publish("own/t2/x"));
+        }
+        let wild = Admission::grants(&admission, &Principal::Anonymous, "+");
+        assert!(wild.may_connect() && !wild.may_subscribe("own/+/#") && !wild.may_publish("own/+/x"));
+    }
+
+    #[tokio::test]
+    async fn the_id_of_an_enrolled_device_is_nobody_else_s() {
+        let (_dir, admission) = site();
+        assert!(Admission::grants(&admission, &Principal::Anonymous, "t1").may_connect());
+
+        admission.registry.put(vec![enrolled("t1")]);
+
+        let refused = admission.admit(request("t1")).await.expect_err("it shows no credential");
+        assert_eq!(refused.code, ReasonCode::BAD_USER_NAME_OR_PASSWORD);
+        assert!(!Admission::grants(&admission, &Principal::Anonymous, "t1").may_connect());
+        admission.admit(request("t2")).await.expect("anyone else still connects");
     }
 }

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config;
+use crate::disk;
 use crate::sources::{DialectFiles, Rules};
 
 /// How often the journal's length is looked at.
@@ -56,6 +57,7 @@ pub(crate) fn spawn(deps: &Deps) {
     run(Box::pin(merge_readings(deps.clone())));
     run(Box::pin(keep_house(deps.clone())));
     run(Box::pin(record_denials(deps.clone())));
+    run(Box::pin(disk::watch(deps.store.clone(), deps.gate.clone(), deps.clock)));
     watch_folders(deps);
 }
 
@@ -158,10 +160,16 @@ fn watch_folders(deps: &Deps) {
         }));
     }
     if let Some(dir) = deps.dialects.dir() {
-        let dialects = Arc::clone(&deps.dialects);
-        tell(crate::folder::watch(dir, deps.stop.clone(), move || match dialects.reload() {
-            Ok(patterns) => tracing::info!(patterns, "dialects were reloaded"),
-            Err(error) => tracing::error!(error = chain(&error), "dialects were not reloaded"),
+        let (deps, runtime) = (deps.clone(), runtime.clone());
+        tell(crate::folder::watch(dir, deps.stop.clone(), move || {
+            let deps = deps.clone();
+            runtime.spawn(async move {
+                let permit = deps.gate.system("file-change", Action::DialectReload, Resource::site());
+                match deps.dialects.reload(&deps.store, permit).await {
+                    Ok(patterns) => tracing::info!(patterns, "dialects were reloaded"),
+                    Err(error) => tracing::error!(error = chain(&error), "dialects were not reloaded"),
+                }
+            });
         }));
     }
 }

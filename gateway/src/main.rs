@@ -14,6 +14,7 @@ mod clock;
 mod config;
 mod console;
 mod demo;
+mod disk;
 mod embedded;
 mod folder;
 mod limits;

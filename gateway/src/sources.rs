@@ -145,14 +145,21 @@ impl DialectFiles {
         self.dir.as_deref()
     }
 
-    /// Reads the folder again; a set with a mistake changes nothing.
-    pub(crate) fn reload(&self) -> Result<usize, SourceError> {
+    /// Reads the folder again; a good set is recorded in the site log and then in force, a set with a mistake is
+    /// recorded and changes nothing.
+    pub(crate) async fn reload(&self, store: &Store, permit: Permit) -> Result<usize, SourceError> {
         let files = files(self.dir.as_deref(), embedded::DIALECTS, &["toml"]).map_err(SourceError::Folder)?;
         let (dialects, errors) = Dialects::load(&files);
-        if let Some(first) = errors.first() {
-            return Err(SourceError::Mistakes { count: errors.len(), first: first.to_string() });
+        let first = errors.first().map(ToString::to_string);
+        let (count, patterns) = (errors.len(), dialects.patterns());
+        let body = match &first {
+            Some(first) => json!({"loaded": false, "mistakes": count, "first": first}),
+            None => json!({"loaded": true, "patterns": patterns}),
+        };
+        record(store, permit, Action::DialectReload, "dialects.reloaded", body).await?;
+        if let Some(first) = first {
+            return Err(SourceError::Mistakes { count, first });
         }
-        let patterns = dialects.patterns();
         self.current.send_replace(Arc::new(dialects));
         Ok(patterns)
     }

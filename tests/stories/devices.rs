@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::support::data::recording;
 use crate::support::gateway::{Gateway, Site};
 use crate::support::mosquitto::{self, Publish};
+use crate::support::mqtt::{Client, Out, Said};
 use crate::support::need::program;
 use crate::support::process::{Finished, run};
 use crate::support::wait::wait_for;
@@ -169,4 +170,57 @@ async fn the_demo_site_fills_the_pages_and_is_marked_everywhere() {
     let unmarked: Vec<_> = devices.iter().filter(|device| device["demo"] != true).collect();
     assert!(unmarked.is_empty(), "{unmarked:?}");
     gateway.stop().await;
+}
+
+/// Two rules that differ in one thing: whether they need the asset to be approved.
+const TRUST_RULES: [(&str, &str); 2] = [("Warm", ""), ("Warm and approved", ", trusted: true")];
+
+#[tokio::test]
+async fn readings_of_an_unapproved_device_are_marked_and_rules_that_need_trust_do_not_count_them() {
+    let site = Site::lab("[rules]\ndir = \"rules\"\n");
+    let rules = site.folder().join("rules");
+    std::fs::create_dir(&rules).expect("own folder");
+    for (number, (title, more)) in TRUST_RULES.iter().enumerate() {
+        let rule = format!(
+            "title: {title}\nid: 00000000-0000-4000-8000-00000000000{number}\nlevel: medium\n\
+             logsource: {{product: iot, category: sensor_reading}}\n\
+             detection:\n  s: {{value|gt: 8{more}}}\n  condition: s\n"
+        );
+        std::fs::write(rules.join(format!("{number}.yml")), rule).expect("own folder");
+    }
+    let gateway = site.start().await;
+    let operator = site.api(&gateway, "operator").await;
+    let mut device = Client::connect(gateway.mqtt(), "cellar-1", true).await.expect("accepted");
+    let mut report = async |id: u16| {
+        let out = Out { qos: 1, id, again: false };
+        device
+            .publish("json/cellar-1", &format!("{{\"temperature\": {}}}", id + 10), out)
+            .await
+            .expect("sent");
+        assert_eq!(device.next().await, Ok(Said::PubAck(id)));
+    };
+
+    report(1).await;
+    let before: Vec<String> = titles(&operator).await;
+    operator.post("/api/v1/devices/cellar-1/approve", json!({})).await.expect(200);
+    report(2).await;
+    let after: Vec<String> = titles(&operator).await;
+
+    let path = "/api/v1/devices/cellar-1/readings?metric=temperature";
+    let marks: Vec<Value> =
+        operator.list(path).await.iter().map(|reading| reading["trusted"].clone()).collect();
+    assert_eq!(marks, [json!(false), json!(true)], "kept, and marked");
+    assert_eq!(
+        (before, after),
+        (vec!["Warm".to_owned()], TRUST_RULES.map(|(title, _)| title.to_owned()).to_vec())
+    );
+    gateway.stop().await;
+}
+
+async fn titles(api: &crate::support::http::Api) -> Vec<String> {
+    let findings = api.list("/api/v1/findings").await;
+    let mut titles: Vec<String> =
+        findings.iter().filter_map(|finding| finding["title"].as_str().map(str::to_owned)).collect();
+    titles.sort();
+    titles
 }

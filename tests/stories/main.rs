@@ -7,10 +7,16 @@
 
 mod support;
 
+mod audit;
+mod bad_input;
 mod command_line;
+mod conformance;
 mod database;
+mod descriptors;
 mod devices;
+mod doctor;
 mod durability;
+mod full_disk;
 mod health;
 mod operations;
 mod peers;

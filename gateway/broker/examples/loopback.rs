@@ -20,7 +20,7 @@ impl Admission for Everybody {
         Box::pin(async { Ok(Admitted { principal: Principal::Anonymous, grants: Grants::everything() }) })
     }
 
-    fn grants(&self, _: &Principal) -> Grants {
+    fn grants(&self, _: &Principal, _: &str) -> Grants {
         Grants::everything()
     }
 }

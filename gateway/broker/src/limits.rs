@@ -68,6 +68,12 @@ pub const ACCEPT_BACK_OFF_MILLIS: u64 = 100;
 /// its own delay is shorter: all clients lose their connection then, and most are back in seconds.
 pub const WILL_GRACE_SECONDS: u32 = 30;
 
+/// Milliseconds' worth of its rate that a client may publish at once: a device that was away sends what it kept.
+pub const BURST_MILLIS: u64 = 1_000;
+
+/// Milliseconds that a client at its rate is paused at least, so that not each message costs a timer.
+pub const PAUSE_MILLIS: u64 = 100;
+
 /// Seconds between two sweeps for retained messages that have expired; until then they are skipped.
 pub const SWEEP_SECONDS: u64 = 60;
 
@@ -118,6 +124,11 @@ limits! {
     received_qos2: u16 = 4_096,
     /// Unacknowledged messages to one client, when it does not ask for fewer.
     inflight_out: u16 = 512,
+    /// Messages that one client may publish in a second, on average; above it the client is read no further
+    /// until it is within. More than the box can store: it bounds one client, not the site.
+    messages_per_second: u32 = 1_000_000,
+    /// Bytes of topics and payloads that one client may publish in a second; same rule.
+    bytes_per_second: u64 = 256 * 1_024 * 1_024,
     /// Messages queued for one session. Full: a clean session is closed (it must know that it lost some),
     /// a persistent one loses the newest.
     queue_messages: u32 = 20_000,
@@ -183,6 +194,8 @@ impl Limits {
         at_least("inflight-in", self.inflight_in.into(), 1);
         at_least("received-qos2", self.received_qos2.into(), self.inflight_in.into());
         at_least("inflight-out", self.inflight_out.into(), 1);
+        at_least("messages-per-second", self.messages_per_second.into(), 1);
+        at_least("bytes-per-second", self.bytes_per_second, 1);
         at_least("queue-messages", self.queue_messages.into(), 1);
         at_least("queue-bytes", self.queue_bytes.into(), 1_024);
         at_least("write-buffer-bytes", self.write_buffer_bytes.into(), 1_024);
@@ -230,6 +243,10 @@ limit_names! {
     InflightIn = "inflight-in",
     /// QoS 2 messages without PUBREL.
     ReceivedQos2 = "received-qos2",
+    /// Messages of a client in a second.
+    MessagesPerSecond = "messages-per-second",
+    /// Bytes of a client in a second.
+    BytesPerSecond = "bytes-per-second",
     /// Messages queued for a session.
     QueueMessages = "queue-messages",
     /// Bytes queued for a session.

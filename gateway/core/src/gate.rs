@@ -150,6 +150,8 @@ actions! {
     RuleRead = "rule:read",
     /// Load rules from disk again.
     RuleReload = "rule:reload",
+    /// Load payload profiles from disk again.
+    DialectReload = "dialect:reload",
     /// Policies and decisions.
     PolicyRead = "policy:read",
     /// Load policies from disk again.

@@ -50,4 +50,6 @@ pub struct Reading {
     pub time_source: TimeSource,
     /// When the box received it.
     pub received: Timestamp,
+    /// Whether a person had approved the asset when it arrived. False until the inventory was asked.
+    pub trusted: bool,
 }

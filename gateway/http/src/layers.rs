@@ -87,8 +87,25 @@ pub async fn wrong_method() -> ApiError {
     )
 }
 
+/// Bounds the time of an answer. What may change something runs to its end also when nobody waits for it any
+/// more: else a change that is committed would not be told to the rest of the box, because its asker left.
 async fn limit_time(State(settings): State<Settings>, request: Request, next: Next) -> Response {
-    match tokio::time::timeout(Duration::from_millis(settings.request_ms), next.run(request)).await {
+    let changes = !request.method().is_safe();
+    let answer = next.run(request);
+    let limit = Duration::from_millis(settings.request_ms);
+    let answered = if changes {
+        let under_way = tokio::spawn(request_id::carried(answer));
+        tokio::time::timeout(limit, under_way).await.map(|ended| match ended {
+            Ok(response) => response,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => panicked(panic),
+                Err(_) => ApiError::unavailable("ending", "The box is shutting down.").into_response(),
+            },
+        })
+    } else {
+        tokio::time::timeout(limit, answer).await
+    };
+    match answered {
         Ok(response) => response,
         Err(_) => ApiError::unavailable(
             "request-timed-out",

@@ -41,6 +41,11 @@ pub async fn layer(request: Request, next: Next) -> Response {
     response
 }
 
+/// The future under the id and the span of the request that is served, for a task of its own.
+pub(crate) fn carried<T>(future: impl Future<Output = T>) -> impl Future<Output = T> {
+    CURRENT.scope(current().unwrap_or_default(), future).in_current_span()
+}
+
 /// Letters, digits, `.`, `_` and `-`: nothing that could break a log line.
 fn is_harmless(id: &str) -> bool {
     !id.is_empty()

@@ -34,8 +34,8 @@ pub const LOGIN_BYTES: usize = 64;
 /// Longest name of a person, key or site in characters.
 pub const NAME_CHARS: usize = 100;
 
-/// Shortest password in characters.
-pub const PASSWORD_CHARS: usize = 10;
+/// Shortest password in characters; the pages say the same.
+pub const PASSWORD_CHARS: usize = 12;
 
 /// Longest password in bytes; hashing reads it once.
 pub const PASSWORD_BYTES: usize = 1_024;

@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn short_and_obvious_passwords_are_refused_with_what_would_be_right() {
         for (password, what) in
-            [("short", "10 characters or more"), ("elin-12345", "login"), ("aaaaaaaaaaaa", "repeats")]
+            [("eleven-long", "12 characters or more"), ("elin-1234567", "login"), ("aaaaaaaaaaaa", "repeats")]
         {
             let error = check(&secret(password), "elin").expect_err(password).to_string();
             assert!(error.contains(what), "{error}");

@@ -120,6 +120,7 @@ impl Origin {
             time: self.time,
             time_source: self.time_source,
             received,
+            trusted: false,
         }
     }
 }

@@ -113,6 +113,7 @@ mod tests {
             time: Timestamp::from_seconds(10),
             time_source: TimeSource::Payload,
             received: Timestamp::from_seconds(12),
+            trusted: true,
         };
         let standing = Standing { trusted: true, zone: Some("cold".into()) };
 

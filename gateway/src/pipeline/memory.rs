@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,10 +42,17 @@ pub(crate) fn restore(path: &Path, rules: Arc<RuleSet>, now: Now) -> Engine {
 /// Writes what the engine remembers beside its place and moves it there.
 pub(crate) fn save(path: &Path, engine: &Engine) {
     let beside = path.with_extension("new");
-    let written = fs::File::create(&beside)
+    let written = fs::OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o600)
+        .open(&beside)
         .and_then(|mut file| file.write_all(&engine.snapshot()).and_then(|()| file.sync_all()))
         .and_then(|()| fs::rename(&beside, path));
     if let Err(error) = written {
+        // On a full disk half a file would hold room that nobody uses.
+        let _ = fs::remove_file(&beside);
         tracing::warn!(%error, file = %path.display(), "what the rules remember was not kept");
     }
 }

@@ -32,91 +32,122 @@ pub(crate) fn routes(site: Site) -> Router {
 struct Part {
     name: &'static str,
     ok: bool,
-    detail: String,
+    detail: &'static str,
 }
 
-async fn parts(site: &Site) -> Vec<Part> {
+/// What the parts are judged by.
+#[derive(Clone, Copy, Debug)]
+struct Facts {
+    /// The database answers and its writer runs.
+    database: bool,
+    /// The broker runs.
+    broker: bool,
+    /// The clock is past the making of this software.
+    clock: bool,
+    /// Readings are taken.
+    disk: bool,
+    /// Commits that the pipeline waits for.
+    waiting: u64,
+    /// Seconds since the newest one.
+    commit_age: u64,
+    /// The policies on disk are those in force.
+    policies: bool,
+    /// Every rule on disk loads.
+    rules: bool,
+    /// What is wrong with the way to the cloud.
+    uplink: Option<&'static str>,
+}
+
+impl Facts {
+    fn parts(self) -> [Part; 8] {
+        let part = |name, ok, detail| Part { name, ok, detail };
+        let engine = self.waiting == 0 || self.commit_age < STUCK_SECONDS;
+        [
+            part("db", self.database, "the database does not answer"),
+            part("broker", self.broker, "the broker has ended"),
+            part("clock", self.clock, "the box's clock is before its own software was made"),
+            part(
+                "disk",
+                self.disk,
+                "the disk is full: readings are refused, findings go on from the reserve",
+            ),
+            part("engine", engine, "batches wait and no commit was made for 30 s"),
+            part("policies", self.policies, "the policy files have a mistake; the last good set is in force"),
+            part("rules", self.rules, "rule files have mistakes; see /api/v1/rules"),
+            part("uplink", self.uplink.is_none(), self.uplink.unwrap_or_default()),
+        ]
+    }
+}
+
+async fn facts(site: &Site) -> Facts {
     let ground = &site.ground;
     let now = ground.clock.now();
     let database = ground.store.read(|conn| conn.query_row("SELECT 1", [], |row| row.get::<_, i64>(0))).await;
     let stats = ground.store.stats();
     let waiting = site.metrics.waiting.load(Ordering::Relaxed);
-    let age =
+    let commit_age =
         (now.mono.micros() / 1_000_000).saturating_sub(site.metrics.last_commit.load(Ordering::Relaxed));
-    let part = |name, ok: bool, detail: &str| Part {
-        name,
-        ok,
-        detail: if ok { "ok".to_owned() } else { detail.to_owned() },
-    };
-    let errors = site.rules.errors().len();
-    vec![
-        part("db", database.is_ok() && ground.store.is_alive(), "the database does not answer"),
-        part("broker", !site.broker.has_ended(), "the broker has ended"),
-        part("clock", now.wall >= WALL_FLOOR, "the box's clock is before its own software was made"),
-        part(
-            "disk",
-            stats.reserve_only == 0,
-            "the disk is full: readings are refused, findings go on from the reserve",
-        ),
-        part("engine", waiting == 0 || age < STUCK_SECONDS, "batches wait and no commit was made for 30 s"),
-        part(
-            "policies",
-            ground.policies.error().is_none(),
-            "the policy files have a mistake; the last good set is in force",
-        ),
-        part("rules", errors == 0, "rule files have mistakes; see /api/v1/rules"),
-        uplink(&ground.uplink.status(), now.wall),
-    ]
+    Facts {
+        database: database.is_ok() && ground.store.is_alive(),
+        broker: !site.broker.has_ended(),
+        clock: now.wall >= WALL_FLOOR,
+        disk: stats.reserve_only == 0,
+        waiting,
+        commit_age,
+        policies: ground.policies.error().is_none(),
+        rules: site.rules.errors().is_empty(),
+        uplink: uplink(&ground.uplink.status(), now.wall),
+    }
 }
 
 /// The uplink fails when it stopped, or when the cloud has been away for longer than links flap.
-fn uplink(status: &sitewarden_uplink::Status, now: Timestamp) -> Part {
+fn uplink(status: &sitewarden_uplink::Status, now: Timestamp) -> Option<&'static str> {
     let away = status.failing_since.map(|since| now.since(since));
-    let ok = match status.state {
-        "stopped" => false,
-        "waiting" => away.is_none_or(|away| away < HEALTHY_AGE),
-        _ => true,
-    };
     // What exactly went wrong stands behind the sign-in.
-    let detail = match (status.state, ok) {
-        (_, true) => "ok",
-        ("stopped", _) => "the uplink has stopped: cloud and log contradict each other; see /api/v1/uplink",
-        _ => "the cloud has been away for over 15 minutes: records wait; see /api/v1/uplink",
-    };
-    Part { name: "uplink", ok, detail: detail.to_owned() }
+    match status.state {
+        "stopped" => Some("the uplink has stopped: cloud and log contradict each other; see /api/v1/uplink"),
+        "waiting" if away.is_some_and(|away| away >= HEALTHY_AGE) => {
+            Some("the cloud has been away for over 15 minutes: records wait; see /api/v1/uplink")
+        }
+        _ => None,
+    }
 }
 
 /// Each part on its own; 503 when one fails that the box cannot do without.
 async fn health(State(site): State<Site>) -> Response {
-    let parts = parts(&site).await;
+    let (code, body) = health_of(&facts(&site).await.parts());
+    (code, axum::Json(body)).into_response()
+}
+
+fn health_of(parts: &[Part]) -> (StatusCode, serde_json::Value) {
     let failed = parts.iter().any(|part| !part.ok);
     let vital = parts.iter().any(|part| !part.ok && matches!(part.name, "db" | "broker" | "engine"));
     let details: serde_json::Map<_, _> = parts
         .iter()
         .map(|part| {
             let status = if part.ok { "ok" } else { "failed" };
-            (
-                part.name.to_owned(),
-                json!({"status": status, "detail": if part.ok { None } else { Some(&part.detail) }}),
-            )
+            (part.name.to_owned(), json!({"status": status, "detail": (!part.ok).then_some(part.detail)}))
         })
         .collect();
     let status = if failed { "degraded" } else { "ok" };
     let code = if vital { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    (code, axum::Json(json!({"status": status, "parts": details, "version": env!("CARGO_PKG_VERSION")})))
-        .into_response()
+    (code, json!({"status": status, "parts": details, "version": env!("CARGO_PKG_VERSION")}))
 }
 
 /// 200 when the box takes and keeps messages.
 async fn ready(State(site): State<Site>) -> Response {
-    let missing: Vec<_> = parts(&site)
-        .await
+    let (code, body) = ready_of(&facts(&site).await.parts());
+    (code, axum::Json(body)).into_response()
+}
+
+fn ready_of(parts: &[Part]) -> (StatusCode, serde_json::Value) {
+    let missing: Vec<_> = parts
         .iter()
         .filter(|part| !part.ok && matches!(part.name, "db" | "broker" | "engine" | "disk"))
         .map(|part| part.name)
         .collect();
     let code = if missing.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (code, axum::Json(json!({"ready": missing.is_empty(), "waiting_for": missing}))).into_response()
+    (code, json!({"ready": missing.is_empty(), "waiting_for": missing}))
 }
 
 /// The site CA's certificate: nothing secret, and what a browser must trust before it trusts the box.
@@ -126,4 +157,60 @@ async fn ca(State(site): State<Site>) -> Response {
         (header::CONTENT_DISPOSITION, "attachment; filename=\"sitewarden-ca.pem\""),
     ];
     (headers, site.ground.pki.ca_pem().to_owned()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WELL: Facts = Facts {
+        database: true,
+        broker: true,
+        clock: true,
+        disk: true,
+        waiting: 0,
+        commit_age: 1_000,
+        policies: true,
+        rules: true,
+        uplink: None,
+    };
+
+    #[test]
+    fn a_box_that_is_well_says_so_and_an_idle_engine_is_well() {
+        let (code, health) = health_of(&WELL.parts());
+        assert_eq!((code.as_u16(), &health["status"]), (200, &json!("ok")));
+        assert_eq!(health["parts"]["engine"], json!({"status": "ok", "detail": null}));
+        assert_eq!(ready_of(&WELL.parts()), (StatusCode::OK, json!({"ready": true, "waiting_for": []})));
+        let busy = Facts { waiting: 3, commit_age: STUCK_SECONDS - 1, ..WELL };
+        assert_eq!(health_of(&busy.parts()).1["status"], "ok");
+    }
+
+    #[test]
+    fn each_part_fails_on_its_own() {
+        let stuck = Facts { waiting: 1, commit_age: STUCK_SECONDS, ..WELL };
+        // Part, the fact that makes it fail, whether the box is ill, whether it takes messages.
+        let cases = [
+            ("db", Facts { database: false, ..WELL }, 503, 503),
+            ("broker", Facts { broker: false, ..WELL }, 503, 503),
+            ("engine", stuck, 503, 503),
+            ("disk", Facts { disk: false, ..WELL }, 200, 503),
+            ("clock", Facts { clock: false, ..WELL }, 200, 200),
+            ("policies", Facts { policies: false, ..WELL }, 200, 200),
+            ("rules", Facts { rules: false, ..WELL }, 200, 200),
+            ("uplink", Facts { uplink: Some("it stopped"), ..WELL }, 200, 200),
+        ];
+        assert_eq!(cases.len(), WELL.parts().len(), "a part without a case");
+        for (name, facts, health_code, ready_code) in cases {
+            let (code, health) = health_of(&facts.parts());
+            assert_eq!((code.as_u16(), &health["status"]), (health_code, &json!("degraded")), "{name}");
+            for (part, state) in health["parts"].as_object().expect("parts") {
+                let expected = if part == name { "failed" } else { "ok" };
+                assert_eq!(state["status"], expected, "{name}: {part}");
+                assert_eq!(state["detail"].is_string(), part == name, "{name}: {part}");
+            }
+            let (code, ready) = ready_of(&facts.parts());
+            assert_eq!(code.as_u16(), ready_code, "{name}");
+            assert_eq!(ready["ready"], ready_code == 200, "{name}");
+        }
+    }
 }

@@ -89,6 +89,8 @@ struct BoxView {
     demo: bool,
     /// Name of the site.
     site_name: String,
+    /// Time zone of the site (IANA name), as the wizard was told; null before.
+    time_zone: Option<String>,
     /// The broker.
     broker: BrokerView,
 }
@@ -174,6 +176,7 @@ fn box_view(site: &Site, now: sitewarden_core::Now, settings: Option<SiteSetting
         uptime_s: uptime,
         demo: site.demo,
         // The name that the wizard was given counts over the configuration's.
+        time_zone: settings.as_ref().map(|settings| settings.time_zone.clone()),
         site_name: settings.map_or_else(|| site.config.site.name.clone(), |settings| settings.site_name),
         broker: BrokerView { clients: metrics.connections.get(), messages_per_s },
     }

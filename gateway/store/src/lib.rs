@@ -30,9 +30,9 @@ mod wal;
 
 pub use config::Config;
 pub use error::{ReadError, SqlContext, StoreError, WriteError};
-pub use migrate::Migrations;
-pub use open::{open_read_only, system_clock};
-pub use space::Space;
+pub use migrate::{Migrations, check as check_version};
+pub use open::{in_use, open_read_only, system_clock};
+pub use space::{Room, Space, room};
 pub use stats::{COMMIT_BUCKETS_MICROS, StoreStats};
 pub use store::{Clock, EpochSource, Store};
 pub use tx::{Actor, Tx};

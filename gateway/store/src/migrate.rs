@@ -80,6 +80,15 @@ fn apply_step(
     tx.commit().doing("committing a migration")
 }
 
+/// Whether this program can use the database. Reads only.
+///
+/// # Errors
+/// As [`apply`], before anything is changed.
+pub fn check(conn: &Connection, slices: &[Migrations]) -> Result<(), StoreError> {
+    let all: Vec<Migrations> = std::iter::once(MIGRATIONS).chain(slices.iter().copied()).collect();
+    check_known(conn, &all)
+}
+
 fn check_numbering(all: &[Migrations]) -> Result<(), StoreError> {
     for slice in all {
         for (expected, &(number, _, _)) in (1_u32..).zip(slice.steps) {

@@ -56,7 +56,7 @@ impl Folder {
         create_private_dir(dir)?;
         let path = dir.join("lock");
         let io = |source| StoreError::Io { doing: "opening the lock file", path: path.clone(), source };
-        let lock = File::options().create(true).truncate(false).write(true).open(&path).map_err(io)?;
+        let lock = private_file().truncate(false).open(&path).map_err(io)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { dir: dir.to_owned() }),
@@ -66,6 +66,21 @@ impl Folder {
         refuse_vanished(dir, &database)?;
         Ok(Self { database, lock })
     }
+}
+
+/// A file for the owner alone, made when it is not there. The folder keeps others out already; a copy of the file
+/// elsewhere keeps its mode.
+pub(crate) fn private_file() -> fs::OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = File::options();
+    options.create(true).write(true).mode(0o600);
+    options
+}
+
+/// Whether a process has the state folder open. Reads only.
+#[must_use]
+pub fn in_use(dir: &Path) -> bool {
+    File::open(dir.join("lock")).is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
 fn create_private_dir(dir: &Path) -> Result<(), StoreError> {

@@ -113,6 +113,26 @@ impl Guard {
     }
 }
 
+/// How much room the disk of a state folder has, and how much the box needs to take readings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes that are free besides the reserve.
+    pub free: u64,
+    /// Bytes below which readings are refused.
+    pub needed: u64,
+}
+
+/// Looks at the disk of a state folder, as the writer does. Reads only.
+///
+/// # Errors
+/// [`StoreError::Io`] when the folder cannot be asked about.
+pub fn room(dir: &Path, reserve_mib: u64) -> Result<Room, StoreError> {
+    let reserve = reserve_mib.saturating_mul(1 << 20);
+    let held = reserve_path(dir).exists();
+    let needed = if held { reserve / 4 } else { reserve + reserve / 2 };
+    Ok(Room { free: free_bytes(dir)?, needed: needed + WAL_FILE_BYTES })
+}
+
 fn free_bytes(dir: &Path) -> Result<u64, StoreError> {
     let stat = rustix::fs::statvfs(dir).map_err(|error| StoreError::Io {
         doing: "asking for free room in",
@@ -124,7 +144,7 @@ fn free_bytes(dir: &Path) -> Result<u64, StoreError> {
 
 /// Makes a file whose room is really taken.
 fn allocate(path: &Path, bytes: u64) -> std::io::Result<()> {
-    let file = fs::File::create(path)?;
+    let file = crate::open::private_file().truncate(true).open(path)?;
     if bytes == 0 {
         return Ok(());
     }

@@ -24,6 +24,8 @@ pub struct Point {
     pub time_source: TimeSource,
     /// The value.
     pub value: ReadingValue,
+    /// Whether the asset was approved when it arrived.
+    pub trusted: bool,
 }
 
 impl Point {
@@ -38,6 +40,8 @@ const NUMBER: u64 = 0;
 const FALSE: u64 = 1;
 const TRUE: u64 = 2;
 const TEXT: u64 = 3;
+/// Added when the asset was approved; chunks of before the mark count as not approved.
+const TRUSTED: u64 = 8;
 
 /// Encodes points in their order.
 pub(crate) fn encode(points: &[Point]) -> Vec<u8> {
@@ -62,7 +66,8 @@ pub(crate) fn encode(points: &[Point]) -> Vec<u8> {
             ReadingValue::Bool(true) => TRUE,
             ReadingValue::Text(_) => TEXT,
         };
-        writer.unsigned(kind * 2 + u64::from(point.time_source == TimeSource::Arrival));
+        let trusted = if point.trusted { TRUSTED } else { 0 };
+        writer.unsigned(kind * 2 + u64::from(point.time_source == TimeSource::Arrival) + trusted);
     }
     for point in points {
         match &point.value {
@@ -92,6 +97,7 @@ pub(crate) fn decode(framed: &[u8]) -> Result<Vec<Point>, CodecError> {
             received: Timestamp::from_micros(before),
             time_source: TimeSource::Payload,
             value: ReadingValue::Bool(false),
+            trusted: false,
         });
     }
     let mut late = 0_i64;
@@ -103,7 +109,8 @@ pub(crate) fn decode(framed: &[u8]) -> Result<Vec<Point>, CodecError> {
     for point in &mut points {
         let kind = reader.unsigned()?;
         point.time_source = if kind % 2 == 1 { TimeSource::Arrival } else { TimeSource::Payload };
-        kinds.push(kind / 2);
+        point.trusted = kind & TRUSTED != 0;
+        kinds.push((kind & !TRUSTED) / 2);
     }
     for (point, kind) in points.iter_mut().zip(kinds) {
         point.value = match kind {
@@ -128,12 +135,14 @@ mod tests {
             any::<bool>().prop_map(ReadingValue::Bool),
             "[a-zä]{0,20}".prop_map(|text| ReadingValue::Text(text.into())),
         ];
-        (any::<i64>(), any::<i64>(), any::<bool>(), value).prop_map(|(time, received, arrival, value)| {
+        let flags = (any::<bool>(), any::<bool>());
+        (any::<i64>(), any::<i64>(), flags, value).prop_map(|(time, received, (arrival, trusted), value)| {
             Point {
                 time: Timestamp::from_micros(time),
                 received: Timestamp::from_micros(received),
                 time_source: if arrival { TimeSource::Arrival } else { TimeSource::Payload },
                 value,
+                trusted,
             }
         })
     }

@@ -118,6 +118,8 @@ const TEXT: u64 = 3;
 const UNKNOWN: u64 = 4;
 /// Added to the kind when the time is that of arrival.
 const ARRIVAL: u64 = 8;
+/// Added to the kind when the asset was approved; blocks of before the mark count as not approved.
+const TRUSTED: u64 = 16;
 
 #[derive(Default)]
 struct Texts<'a> {
@@ -145,7 +147,9 @@ fn encode(readings: &[Reading], unknown: &[UnknownPayload]) -> Vec<u8> {
             ReadingValue::Bool(true) => TRUE,
             ReadingValue::Text(_) => TEXT,
         };
-        entries.unsigned(kind + if reading.time_source == TimeSource::Arrival { ARRIVAL } else { 0 });
+        let arrival = if reading.time_source == TimeSource::Arrival { ARRIVAL } else { 0 };
+        let trusted = if reading.trusted { TRUSTED } else { 0 };
+        entries.unsigned(kind + arrival + trusted);
         entries.unsigned(texts.of(reading.asset.as_str()));
         entries.unsigned(reading.via.as_ref().map_or(0, |via| texts.of(via.as_str()) + 1));
         entries.unsigned(texts.of(&reading.metric));
@@ -213,9 +217,20 @@ fn decode(bytes: &[u8], block: &mut Block) -> Result<(), CodecError> {
             TEXT => ReadingValue::Text(text(reader.unsigned()?)?),
             _ => return Err(CodecError::Damaged("an entry's kind is not known")),
         };
-        let time_source = if kind >= ARRIVAL { TimeSource::Arrival } else { TimeSource::Payload };
+        let time_source = if kind & ARRIVAL != 0 { TimeSource::Arrival } else { TimeSource::Payload };
+        let trusted = kind & TRUSTED != 0;
         let received = Timestamp::from_micros(before);
-        block.readings.push(Reading { asset, via, metric, unit, value, time, time_source, received });
+        block.readings.push(Reading {
+            asset,
+            via,
+            metric,
+            unit,
+            value,
+            time,
+            time_source,
+            received,
+            trusted,
+        });
     }
     Ok(())
 }
@@ -244,6 +259,7 @@ pub(crate) mod tests {
             time: Timestamp::from_seconds(seconds),
             time_source: TimeSource::Payload,
             received: Timestamp::from_seconds(1_795_514_400 + seconds % 1_000),
+            trusted: true,
         }
     }
 
@@ -253,8 +269,9 @@ pub(crate) mod tests {
             any::<bool>().prop_map(ReadingValue::Bool),
             "[a-zä]{0,20}".prop_map(|text| ReadingValue::Text(text.into())),
         ];
-        (("[a-c]{1,2}", prop::option::of("[x-z]")), "[m-o]", any::<i64>(), any::<i64>(), any::<bool>(), value)
-            .prop_map(|((asset, via), metric, time, received, arrival, value)| Reading {
+        let flags = (any::<bool>(), any::<bool>());
+        (("[a-c]{1,2}", prop::option::of("[x-z]")), "[m-o]", any::<i64>(), any::<i64>(), flags, value)
+            .prop_map(|((asset, via), metric, time, received, (arrival, trusted), value)| Reading {
                 asset: AssetRef::new(&asset),
                 via: via.map(|via| AssetRef::new(&via)),
                 metric: metric.into(),
@@ -263,6 +280,7 @@ pub(crate) mod tests {
                 time: Timestamp::from_micros(time),
                 time_source: if arrival { TimeSource::Arrival } else { TimeSource::Payload },
                 received: Timestamp::from_micros(received),
+                trusted,
             })
     }
 

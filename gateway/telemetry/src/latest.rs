@@ -27,12 +27,14 @@ pub struct Latest {
     pub received: Timestamp,
     /// Where `time` comes from.
     pub time_source: TimeSource,
+    /// Whether the asset was approved when it arrived.
+    pub trusted: bool,
 }
 
 impl Latest {
     pub(crate) fn new(metric: &str, unit: &str, point: Point) -> Self {
-        let Point { time, received, time_source, value } = point;
-        Self { metric: metric.to_owned(), unit: unit.to_owned(), value, time, received, time_source }
+        let Point { time, received, time_source, value, trusted } = point;
+        Self { metric: metric.to_owned(), unit: unit.to_owned(), value, time, received, time_source, trusted }
     }
 
     fn age_key(&self) -> (Timestamp, Timestamp) {
@@ -47,6 +49,7 @@ impl Latest {
             time: reading.time,
             received: reading.received,
             time_source: reading.time_source,
+            trusted: reading.trusted,
         }
     }
 }

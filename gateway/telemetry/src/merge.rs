@@ -165,6 +165,7 @@ fn group(
             received: reading.received,
             time_source: reading.time_source,
             value: reading.value.clone(),
+            trusted: reading.trusted,
         };
         if latest.get(&id).is_none_or(|newest| newest.age_key() <= point.age_key()) {
             latest.insert(id, point.clone());

@@ -148,6 +148,7 @@ fn waiting_values(conn: &Connection, query: &Query, block: u64) -> Result<Vec<Va
                 received: reading.received,
                 time_source: reading.time_source,
                 value: reading.value,
+                trusted: reading.trusted,
             },
         })
         .collect())

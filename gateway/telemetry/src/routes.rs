@@ -67,6 +67,8 @@ struct ReadingView {
     /// `payload` or `arrival`.
     #[schema(value_type = String)]
     time_source: TimeSource,
+    /// Whether a person had approved the device when the reading arrived.
+    trusted: bool,
 }
 
 /// Number, flag or short text.
@@ -137,6 +139,7 @@ fn view(value: query::Value) -> ReadingView {
         value: point.value.into(),
         unit,
         time_source: point.time_source,
+        trusted: point.trusted,
     }
 }
 

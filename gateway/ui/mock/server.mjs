@@ -48,7 +48,7 @@ function overview() {
     devices: { total: site.devices.length, live: by('live'), late: by('late'), stale: by('stale'), offline: by('offline'), never: by('never'), awaiting: site.devices.filter((d) => d.trust === 'awaiting-approval').length, quarantined: site.devices.filter((d) => d.trust === 'quarantined').length },
     tiles: site.devices,
     changes: site.changes,
-    box: { time: new Date().toISOString(), version: '0.1.0', uptime_s: 3 * 86_400 + 4 * 3600 + (Date.now() - started) / 1000, demo: true, site_name: 'Norrvik Cold Store', broker: { clients: 9, messages_per_s: 4.2 } },
+    box: { time: new Date().toISOString(), version: '0.1.0', uptime_s: 3 * 86_400 + 4 * 3600 + (Date.now() - started) / 1000, demo: true, site_name: 'Norrvik Cold Store', time_zone: 'Europe/Oslo', broker: { clients: 9, messages_per_s: 4.2 } },
   };
 }
 

@@ -87,12 +87,19 @@ impl Site {
         command
     }
 
+    /// A folder for its owner alone, as an installation makes it; one that is there keeps its mode.
+    fn make_state(&self) {
+        use std::os::unix::fs::DirBuilderExt as _;
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(self.state());
+        made.expect("own folder");
+    }
+
     /// Starts the gateway and waits until it says that it is ready.
     ///
     /// # Panics
     /// When it ends before, with what it said.
     pub(crate) async fn start(&self) -> Gateway {
-        std::fs::create_dir_all(self.state()).expect("own folder");
+        self.make_state();
         let mut process = Running::start(&mut self.serve());
         let ready = wait_for("the gateway's ready line", || {
             let said = process.stderr.text();
@@ -109,7 +116,7 @@ impl Site {
 
     /// Starts the gateway where it must refuse to; gives what it said.
     pub(crate) async fn start_refused(&self) -> Finished {
-        std::fs::create_dir_all(self.state()).expect("own folder");
+        self.make_state();
         let done = run(&mut self.serve(), b"").await;
         assert!(!done.status.success(), "the gateway should have refused to start: {}", done.stdout);
         done

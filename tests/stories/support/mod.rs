@@ -4,11 +4,13 @@
 //! own process id when its value is dropped.
 
 pub(crate) mod browser;
+pub(crate) mod bytes;
 pub(crate) mod cloud;
 pub(crate) mod data;
 pub(crate) mod gateway;
 pub(crate) mod http;
 pub(crate) mod mosquitto;
+pub(crate) mod mount;
 pub(crate) mod mqtt;
 pub(crate) mod need;
 pub(crate) mod postgres;

@@ -12,7 +12,9 @@ use bytes::Bytes;
 use sitewarden_core::gate::Principal;
 use sitewarden_core::time::Monotonic;
 
+use super::aliases::Aliases;
 use super::outbox::Outbox;
+use super::pace::Pace;
 use super::queue::Queue;
 use super::slab::Key;
 use crate::batch::Origin;
@@ -68,6 +70,8 @@ pub(crate) struct Conn {
     pub(crate) unacked: u16,
     pub(crate) will: Option<Box<WillRecord>>,
     pub(crate) aliases: Vec<Option<Arc<str>>>,
+    /// Aliases towards the client, when it takes any.
+    pub(crate) aliases_out: Option<Box<Aliases>>,
     pub(crate) last: Option<Box<LastTopic>>,
     /// Retained QoS 0 messages that wait for room.
     pub(crate) backlog: VecDeque<Backlog>,
@@ -77,6 +81,8 @@ pub(crate) struct Conn {
     pub(crate) dirty: bool,
     /// Has published, so that back-pressure stops reading it.
     pub(crate) publisher: bool,
+    /// How far it is ahead of its rate.
+    pub(crate) pace: Pace,
 }
 
 impl Conn {
@@ -96,11 +102,13 @@ impl Conn {
             unacked: 0,
             will: None,
             aliases: Vec::new(),
+            aliases_out: None,
             last: None,
             backlog: VecDeque::new(),
             told: 0,
             dirty: false,
             publisher: false,
+            pace: Pace::default(),
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use sitewarden_core::time::Now;
 
+use super::aliases::Aliases;
 use super::conn::{Phase, Session, same_principal};
 use super::slab::Key;
 use super::timers::Timer;
@@ -215,6 +216,7 @@ impl Core {
             conn.packet_bytes = asked
                 .maximum_packet_size
                 .map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+            conn.aliases_out = Aliases::new(asked.topic_alias_maximum, limits.topic_aliases);
             conn.silence = u64::from(keep_alive) * 1_500_000;
             if conn.silence > 0 {
                 let at = now.mono.after(Duration::from_micros(conn.silence));
@@ -254,7 +256,8 @@ impl Core {
         let Some(conn) = self.conns.get_mut(key) else { return };
         if let (Phase::New, wire::Reason::UnsupportedVersion { level }) = (&conn.phase, fault.reason) {
             // Answered in the form that a client of that level can read (MQTT 5 §3.1.2.2).
-            let version = if level > 5 { Version::V5 } else { Version::V3 };
+            // Bridges set the top bit of the level that they speak, which is 3 or 4.
+            let version = if (6..0x80).contains(&level) { Version::V5 } else { Version::V3 };
             conn.version = Some(version);
             conn.phase = Phase::Closing;
             let properties = ConnackProperties::default();

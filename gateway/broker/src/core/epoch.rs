@@ -12,22 +12,25 @@ use super::slab::Key;
 use crate::grants::Grants;
 use crate::wire::ReasonCode;
 
+/// What a principal may under a client id.
+pub type GrantsOf<'a> = &'a dyn Fn(&Principal, &str) -> Grants;
+
 impl Core {
     /// Asks for the grants of every session and every waiting will again.
-    pub fn refresh_grants(&mut self, now: Now, grants: &dyn Fn(&Principal) -> Grants) {
+    pub fn refresh_grants(&mut self, now: Now, grants: GrantsOf<'_>) {
         self.grants_version = self.grants_version.wrapping_add(1);
         self.router.touch();
         let mut refused = Vec::new();
         for key in self.sessions.keys() {
             let Some(session) = self.sessions.get_mut(key) else { continue };
-            session.grants = grants(&session.principal);
+            session.grants = grants(&session.principal, &session.client_id);
             if !session.grants.may_connect() {
                 refused.extend(session.conn);
             }
             self.recheck_subscriptions(key);
         }
         for waiting in self.wills.values_mut() {
-            waiting.grants = grants(&waiting.will.principal);
+            waiting.grants = grants(&waiting.will.principal, &waiting.will.client_id);
         }
         for conn in refused {
             self.close(now, conn, ReasonCode::NOT_AUTHORIZED);

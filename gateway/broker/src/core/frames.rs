@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use sitewarden_core::time::Timestamp;
 
+use super::aliases::Alias;
 use super::conn::Conn;
 use super::outbox::Outflow;
 use super::publish::Outgoing;
@@ -47,14 +48,19 @@ impl<'a> Frames<'a> {
         }
     }
 
-    fn encode(&self, version: Version, with_id: bool, ids: &[u32]) -> Option<PublishHeader> {
+    fn encode(&self, version: Version, with_id: bool, ids: &[u32], alias: Alias) -> Option<PublishHeader> {
+        let (topic, topic_alias) = match alias {
+            Alias::None => (self.topic, None),
+            Alias::New(alias) => (self.topic, Some(alias)),
+            Alias::Known(alias) => ("", Some(alias)),
+        };
         let content = PublishContent {
-            topic: self.topic,
+            topic,
             payload_length: self.payload.len(),
             properties: self.properties,
             message_expiry: self.life,
             subscription_ids: ids,
-            topic_alias: None,
+            topic_alias,
         };
         PublishHeader::new(&content, version, with_id)
     }
@@ -70,13 +76,12 @@ impl<'a> Frames<'a> {
         ids: Option<&[u32]>,
     ) -> bool {
         let version = conn.version.unwrap_or(Version::V3);
-        if let Some(ids) = ids.filter(|_| version == Version::V5) {
-            let Some(header) = self.encode(version, id.is_some(), ids) else { return false };
-            return put(conn, flow, &header, self.payload, flags, id);
+        if version == Version::V5 && (ids.is_some() || conn.aliases_out.is_some()) {
+            return self.append_own(conn, flow, flags, id, ids.unwrap_or_default());
         }
         let place = usize::from(version == Version::V5) * 2 + usize::from(id.is_some());
         if self.headers.get(place).is_some_and(Option::is_none) {
-            let header = self.encode(version, id.is_some(), &[]);
+            let header = self.encode(version, id.is_some(), &[], Alias::None);
             if let Some(slot) = self.headers.get_mut(place) {
                 *slot = header;
             }
@@ -85,6 +90,32 @@ impl<'a> Frames<'a> {
             Some(Some(header)) => put(conn, flow, header, self.payload, flags, id),
             _ => false,
         }
+    }
+}
+
+impl Frames<'_> {
+    /// A header that no other subscriber shares: with its subscription identifiers or aliases.
+    fn append_own(
+        &self,
+        conn: &mut Conn,
+        flow: &mut Outflow,
+        flags: PublishFlags,
+        id: Option<PacketId>,
+        ids: &[u32],
+    ) -> bool {
+        let alias = conn.aliases_out.as_deref().map_or(Alias::None, |aliases| aliases.of(self.topic));
+        let mut header = self.encode(Version::V5, id.is_some(), ids, alias);
+        let mut alias = alias;
+        if header.as_ref().is_some_and(|header| header.packet_length() > conn.packet_bytes) {
+            // A new alias is three bytes more, which may be those that are too many.
+            alias = Alias::None;
+            header = self.encode(Version::V5, id.is_some(), ids, alias);
+        }
+        let appended = header.is_some_and(|header| put(conn, flow, &header, self.payload, flags, id));
+        if appended && let Some(aliases) = conn.aliases_out.as_deref_mut() {
+            aliases.sent(self.topic, alias);
+        }
+        appended
     }
 }
 

@@ -61,7 +61,7 @@ impl Script {
             _ => {
                 self.strict = argument.is_multiple_of(2);
                 let strict = self.strict;
-                self.core.refresh_grants(self.now, &|_| grants(strict));
+                self.core.refresh_grants(self.now, &|_, _| grants(strict));
             }
         }
         self.settle();

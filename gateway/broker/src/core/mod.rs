@@ -8,6 +8,7 @@
 //! never panics and never changes what another may do.
 
 mod acks;
+mod aliases;
 mod commit;
 mod conn;
 mod connect;
@@ -18,6 +19,7 @@ mod frames;
 mod fuzz;
 mod input;
 mod outbox;
+mod pace;
 mod publish;
 mod queue;
 mod restore;
@@ -55,6 +57,7 @@ use crate::wire::{self, Packet, ReasonCode, Version};
 pub(crate) use self::tests::restart::Disk;
 
 pub use self::conn::Peer;
+pub use self::epoch::GrantsOf;
 pub use self::fuzz::fuzz_core;
 pub use self::input::{Client, Input, Output};
 pub use self::slab::Key;
@@ -225,7 +228,8 @@ impl Core {
     }
 
     /// Whether packets of this connection are to be read now. False while its CONNECT is judged, while it
-    /// ends, while too much of it is unacknowledged, and for publishers while the pipeline is behind.
+    /// ends, while too much of it is unacknowledged or it is ahead of its rate, and for publishers while the
+    /// pipeline is behind.
     #[must_use]
     pub fn may_read(&self, conn: Key) -> bool {
         let Some(conn) = self.conns.get(conn) else { return false };
@@ -233,7 +237,7 @@ impl Core {
             Phase::New => true,
             Phase::Online(_) => {
                 let full = conn.version == Some(Version::V3) && conn.unacked >= self.limits.inflight_in;
-                !(full || conn.publisher && self.turn.is_full())
+                !(full || conn.pace.paused.is_some() || conn.publisher && self.turn.is_full())
             }
             Phase::Admitting(_) | Phase::Closing => false,
         }
@@ -348,6 +352,7 @@ impl Core {
 
     fn on_closed(&mut self, now: Now, key: Key) {
         self.detach(now, key, CloseReason::Lost);
+        self.forget_pace(key);
         if let Some(conn) = self.conns.remove(key) {
             self.outflow.waiting -= conn.out.len();
             if let Some(at) = conn.check_at {

@@ -45,6 +45,7 @@ impl Core {
         let Some(conn) = self.conns.get_mut(key) else { return };
         conn.publisher = true;
         let Some(origin) = conn.origin.clone() else { return };
+        self.pace(now, key, publish.topic.len() + publish.payload.len());
         if !self.within_window(now, key, session, publish) {
             return;
         }

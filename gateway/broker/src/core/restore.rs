@@ -8,16 +8,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sitewarden_core::gate::Principal;
 use sitewarden_core::time::Now;
 
 use super::Core;
 use super::conn::Session;
+use super::epoch::GrantsOf;
 use super::queue::{Entry, Stage};
 use super::router::Subscriber;
 use super::timers::Timer;
 use super::wills::WaitingWill;
-use crate::grants::Grants;
 use crate::limits::WILL_GRACE_SECONDS;
 use crate::state::{Loaded, LoadedSession, Message, MessageId, SessionRecord, StoreOp};
 
@@ -34,7 +33,7 @@ pub(super) fn record(session: &Session) -> SessionRecord {
 
 impl Core {
     /// Takes over what a run before left. To be called once, before the first connection.
-    pub fn restore(&mut self, now: Now, loaded: Loaded, grants: &dyn Fn(&Principal) -> Grants) {
+    pub fn restore(&mut self, now: Now, loaded: Loaded, grants: GrantsOf<'_>) {
         self.next_session = loaded.next_session.max(1);
         self.next_message = loaded.next_message.max(1);
         let messages: HashMap<MessageId, Arc<Message>> =
@@ -57,7 +56,7 @@ impl Core {
             // All clients lost their connection with the restart and most are back in seconds.
             let delay = will.delay.min(expiry).max(WILL_GRACE_SECONDS);
             let due = now.mono.after(Duration::from_secs(delay.into()));
-            let grants = grants(&will.principal);
+            let grants = grants(&will.principal, &will.client_id);
             self.wait_with_will(WaitingWill { will: Box::new(will), grants, due });
         }
         self.metrics.sessions.set(self.sessions.len());
@@ -78,12 +77,12 @@ impl Core {
         now: Now,
         loaded: LoadedSession,
         messages: &HashMap<MessageId, Arc<Message>>,
-        grants: &dyn Fn(&Principal) -> Grants,
+        grants: GrantsOf<'_>,
     ) {
         let LoadedSession { record, subscriptions, queue, sent_below, received } = loaded;
         let gone = record.ended.map_or(Duration::ZERO, |ended| now.wall.since(ended));
         let life = Duration::from_secs(record.expiry.into()).saturating_sub(gone);
-        let rights = grants(&record.principal);
+        let rights = grants(&record.principal, &record.client_id);
         let mut session = Session::new(record.id, record.client_id.clone(), record.principal, rights);
         session.expiry = record.expiry;
         session.persistent = true;

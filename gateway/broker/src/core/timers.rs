@@ -26,6 +26,8 @@ pub(crate) enum Timer {
     Will(Arc<str>),
     /// Expired retained messages.
     Sweep,
+    /// A client that was ahead of its rate.
+    Pace(Key),
 }
 
 /// The set.
@@ -61,14 +63,20 @@ impl Core {
                 Timer::SessionEnd(session) => self.end_session(now, session),
                 Timer::Will(client) => self.fire_waiting_will(now, &client),
                 Timer::Sweep => self.sweep(now),
+                Timer::Pace(conn) => self.resume_reading(conn),
             }
         }
     }
 
     /// Closes the connection after 1.5 times its keep-alive without a packet (MQTT-3.1.2-22).
+    /// Who is not read is not silent.
     pub(super) fn check_keep_alive(&mut self, now: Now, key: Key) {
+        let held = !self.may_read(key);
         let Some(conn) = self.conns.get_mut(key) else { return };
         conn.check_at = None;
+        if held {
+            conn.last_heard = now.mono;
+        }
         if conn.silence == 0 || conn.session().is_none() {
             return;
         }

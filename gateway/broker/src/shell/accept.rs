@@ -10,16 +10,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use sitewarden_core::time::Monotonic;
 use socket2::{Domain, Protocol, SockRef, Socket as RawSocket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 
 use super::BrokerError;
+use super::clock::Clock;
 use super::config::{ListenerConfig, Transport};
 use super::link::Socket;
 use crate::core::Peer;
-use crate::limits::{ACCEPT_BACK_OFF_MILLIS, Limit, Limits};
+use crate::limits::{ACCEPT_BACK_OFF_MILLIS, Limit, Limits, WATCH_SECONDS};
 use crate::metrics::Metrics;
 
 /// Connections that the kernel keeps while the loop is busy.
@@ -105,12 +107,16 @@ struct Door {
 }
 
 async fn accept_all(listener: TcpListener, tls: Option<TlsAcceptor>, door: Door) {
+    let (clock, mut told) = (Clock::default(), None);
     loop {
         let (socket, address) = tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    pause_after(&error, &door).await;
+                    let now = clock.now().mono;
+                    let quiet = told.is_some_and(|told: Monotonic| now < told.after(LOG_EVERY));
+                    pause_after(&error, &door, quiet).await;
+                    told = if quiet { told } else { Some(now) };
                     continue;
                 }
             },
@@ -144,13 +150,21 @@ async fn accept_all(listener: TcpListener, tls: Option<TlsAcceptor>, door: Door)
     }
 }
 
+/// Least time between two log lines about failures of `accept`.
+const LOG_EVERY: Duration = Duration::from_secs(WATCH_SECONDS);
+
 /// No descriptor left, or a connection that died in the backlog: never the end of the listener.
-async fn pause_after(error: &std::io::Error, door: &Door) {
+async fn pause_after(error: &std::io::Error, door: &Door, quiet: bool) {
     const EMFILE: i32 = 24;
     const ENFILE: i32 = 23;
     if matches!(error.raw_os_error(), Some(EMFILE | ENFILE)) {
         door.metrics.hit(Limit::FileDescriptors);
-        tracing::warn!(listener = &*door.name, "no file descriptor left; new devices wait");
+        if !quiet {
+            tracing::warn!(
+                listener = &*door.name,
+                "no file descriptor left; new devices wait. Raise LimitNOFILE of the service or lower broker.limits.connections"
+            );
+        }
     } else {
         tracing::debug!(listener = &*door.name, %error, "accept failed");
     }

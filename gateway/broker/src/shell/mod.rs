@@ -49,9 +49,9 @@ pub trait Admission: Send + Sync {
     /// Judges a CONNECT. Must end within `limits.connect-seconds`; later is a refusal.
     fn admit(&self, request: ConnectRequest) -> BoxFuture<'_, Result<Admitted, Refused>>;
 
-    /// The grants that hold now; [`Grants::none`] when the principal may no longer be connected. Must not
-    /// block.
-    fn grants(&self, principal: &Principal) -> Grants;
+    /// The grants that a principal holds now under this client id; [`Grants::none`] when it may no longer be
+    /// connected. Must not block, and must say what [`Self::admit`] would say for the same principal and id.
+    fn grants(&self, principal: &Principal, client_id: &str) -> Grants;
 }
 
 /// What the broker needs from the rest of the process.

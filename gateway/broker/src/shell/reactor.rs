@@ -89,7 +89,7 @@ impl Reactor {
         let seed = u64::from_ne_bytes(now.wall.micros().to_ne_bytes());
         let mut core = Core::new(limits.clone(), metrics.clone(), seed);
         let admission = deps.admission;
-        core.restore(now, loaded, &|principal| admission.grants(principal));
+        core.restore(now, loaded, &|principal, client_id| admission.grants(principal, client_id));
         let (judge, judged) = mpsc::channel(ACCEPT_QUEUE);
         Self {
             core,
@@ -144,7 +144,7 @@ impl Reactor {
         if self.epoch_moved.as_mut().poll(cx).is_ready() {
             self.epoch.mark_unchanged();
             let admission = self.admission.clone();
-            self.core.refresh_grants(now, &|principal| admission.grants(principal));
+            self.core.refresh_grants(now, &|principal, client_id| admission.grants(principal, client_id));
             self.epoch_moved = moved(self.epoch.clone());
             cx.waker().wake_by_ref();
         }

@@ -77,3 +77,32 @@ async fn a_request_that_takes_too_long_is_stopped() {
     let (parts, json) = ask(get_path("/api/v1/slow"), "").await;
     assert_eq!((parts.status.as_u16(), json["code"].as_str()), (503, Some("request-timed-out")));
 }
+
+#[tokio::test]
+async fn a_change_s_problem_names_its_request() {
+    let request = Request::builder().method("POST").uri("/api/v1/echo").header("x-request-id", "mine-2");
+    let (parts, json) = ask(request, "no JSON").await;
+    assert_eq!((parts.status.is_client_error(), json["request_id"].as_str()), (true, Some("mine-2")));
+}
+
+#[tokio::test]
+async fn a_change_is_finished_although_its_asker_left() {
+    let (begun, mut begins) = tokio::sync::mpsc::channel(1);
+    let (go_on, goes_on) = tokio::sync::watch::channel(false);
+    let (done, mut is_done) = tokio::sync::mpsc::channel(1);
+    let change = post(move || async move {
+        begun.send(()).await.expect("the test waits");
+        goes_on.clone().wait_for(|go| *go).await.expect("the test goes on");
+        done.send(()).await.expect("the test waits");
+    });
+    let routes = harden(Router::new().route("/change", change), Settings::default());
+    let request = Request::builder().method("POST").uri("/change").body(Body::empty()).expect("a request");
+
+    let asker = tokio::spawn(routes.oneshot(request));
+    begins.recv().await.expect("the change begins");
+    asker.abort();
+    assert!(asker.await.expect_err("it was ended").is_cancelled());
+    go_on.send(true).expect("the change still waits");
+
+    assert_eq!(is_done.recv().await, Some(()));
+}

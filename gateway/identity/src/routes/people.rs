@@ -45,7 +45,7 @@ pub(super) struct CreateUser {
     name: String,
     /// What they may; not above the own role.
     role: RoleName,
-    /// At least ten characters.
+    /// At least twelve characters.
     #[schema(value_type = String, format = Password, min_length = 10, max_length = 1024)]
     password: Secret,
 }
@@ -79,7 +79,7 @@ pub(super) struct EditUser {
     name: Option<String>,
     /// What they may; not above the own role.
     role: Option<RoleName>,
-    /// At least ten characters; ends the person's other sessions.
+    /// At least twelve characters; ends the person's other sessions.
     #[schema(value_type = Option<String>, format = Password, min_length = 10, max_length = 1024)]
     password: Option<Secret>,
 }

@@ -70,7 +70,7 @@ pub(super) struct FirstOwner {
     /// What is typed at sign-in.
     #[schema(min_length = 1, max_length = 64)]
     login: String,
-    /// At least ten characters.
+    /// At least twelve characters.
     #[schema(value_type = String, format = Password, min_length = 10, max_length = 1024)]
     password: Secret,
 }

@@ -219,7 +219,7 @@ async fn bad_values_are_told_with_what_would_be_right() {
         (person("", "x", PASSWORD), "login"),
         (person("eve", " ", PASSWORD), "name"),
         (person("eve", "a\nb", PASSWORD), "name"),
-        (person("eve", "x", "short"), "10 characters"),
+        (person("eve", "x", "short"), "12 characters"),
     ] {
         let answer = app.send(&owner, "POST", "/users", Some(body)).await;
         assert_eq!(answer.code(), (422, "bad-value"));

@@ -228,7 +228,7 @@ impl World {
     /// New rights for everybody.
     pub(super) fn new_policy(&mut self) {
         let rights = self.rights.clone();
-        self.core.refresh_grants(self.now, &|principal| rights_of(&rights, principal));
+        self.core.refresh_grants(self.now, &|principal, _| rights_of(&rights, principal));
         self.settle();
     }
 
@@ -425,7 +425,7 @@ fn properties(bytes: &[u8]) -> (String, usize) {
     while let Some((&kind, after)) = rest.split_first() {
         let (value, left) = match kind {
             0x01 | 0x24 | 0x25 | 0x28 | 0x29 | 0x2A => (after[0].to_string(), &after[1..]),
-            0x13 | 0x21 | 0x22 => (u16::from_be_bytes([after[0], after[1]]).to_string(), &after[2..]),
+            0x13 | 0x21 | 0x22 | 0x23 => (u16::from_be_bytes([after[0], after[1]]).to_string(), &after[2..]),
             0x02 | 0x11 | 0x27 => {
                 (u32::from_be_bytes(after[..4].try_into().unwrap()).to_string(), &after[4..])
             }
@@ -459,6 +459,7 @@ fn property_name(kind: u8) -> &'static str {
         0x0B => "subscription",
         0x11 => "session-expiry",
         0x12 => "assigned",
+        0x23 => "alias",
         0x13 => "keep-alive",
         0x21 => "receive-maximum",
         0x22 => "alias-maximum",

@@ -132,3 +132,36 @@ fn nothing_grows_with_clients_that_come_and_go() {
     assert_eq!(world.core.next_deadline(), None);
     assert!(world.core.stored.is_empty());
 }
+
+#[test]
+fn a_client_ahead_of_its_rate_is_read_no_further_and_loses_nothing() {
+    let mut world = World::with(Limits { messages_per_second: 10, ..Limits::default() });
+    world.connect(crate::wire::Connect { keep_alive: 1, ..connect("fast", V3) });
+    world.online("honest", V3);
+    let (fast, honest) = (world.key("fast"), world.key("honest"));
+    let mut sent = 0;
+    while world.core.may_read(fast) {
+        world.publishes("fast", publish("a", "x", QoS::AtMostOnce, 0));
+        sent += 1;
+    }
+    assert_eq!(sent, 11, "a second's worth is free");
+    assert!(world.core.may_read(honest), "nobody else waits");
+    assert_eq!(
+        (world.metrics.hits(Limit::MessagesPerSecond), told(&world, Limit::MessagesPerSecond)),
+        (1, 1)
+    );
+
+    world.forward(1);
+    assert!(world.core.may_read(fast));
+    assert_eq!(world.published.len(), 11);
+
+    // Who is not read is not silent: a debt longer than the keep-alive ends nobody.
+    let mut slow = World::with(Limits { bytes_per_second: 100, ..Limits::default() });
+    slow.connect(crate::wire::Connect { keep_alive: 1, ..connect("large", V3) });
+    let payload = "x".repeat(2_000);
+    slow.publishes("large", publish("a", &payload, QoS::AtMostOnce, 0));
+    slow.forward(15);
+    assert!(!slow.closed.contains("large") && !slow.core.may_read(slow.key("large")));
+    slow.forward(10);
+    assert!(slow.closed.contains("large"), "then it is silent");
+}

@@ -213,6 +213,43 @@ fn topic_aliases_of_a_client_are_resolved_and_bounded() {
 }
 
 #[test]
+fn aliases_towards_a_client_keep_within_what_it_takes() {
+    let mut world = World::new();
+    let taking = |client: &str, most| {
+        let properties =
+            ConnectProperties { topic_alias_maximum: Some(most), ..ConnectProperties::default() };
+        Connect { properties, ..connect(client, V5) }
+    };
+    world.connect(taking("one", 1));
+    world.connect(taking("none", 0));
+    for name in ["one", "none"] {
+        world.subscribed(name, "#", QoS::ExactlyOnce);
+    }
+    world.online("p", V3);
+    for (topic, qos) in
+        [("site/a", QoS::AtMostOnce), ("site/a", QoS::AtLeastOnce), ("site/b", QoS::AtMostOnce)]
+    {
+        world.publishes("p", publish(topic, "x", qos, 1));
+    }
+    world.expect("p", ["PUBACK 1"]);
+    world.expect(
+        "one",
+        [r#"PUBLISH site/a q0 "x" alias=1"#, r#"PUBLISH  q1 #1 "x" alias=1"#, r#"PUBLISH site/b q0 "x""#],
+    );
+    world.expect(
+        "none",
+        [r#"PUBLISH site/a q0 "x""#, r#"PUBLISH site/a q1 #1 "x""#, r#"PUBLISH site/b q0 "x""#],
+    );
+
+    // Aliases end with the connection.
+    world.connect(taking("one", 1));
+    world.subscribed("one", "site/b", QoS::AtMostOnce);
+    world.publishes("p", publish("site/b", "y", QoS::AtMostOnce, 0));
+    world.expect("one", [r#"PUBLISH site/b q0 "y" alias=1"#]);
+    world.expect("none", [r#"PUBLISH site/b q0 "y""#]);
+}
+
+#[test]
 fn properties_travel_to_5_0_and_not_to_3_1_1() {
     let mut world = World::new();
     for (name, version) in [("five", V5), ("three", V3)] {

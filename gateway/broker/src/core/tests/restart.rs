@@ -128,7 +128,7 @@ impl World {
         next.commits = self.commits;
         next.rights = self.rights.clone();
         let rights = next.rights.clone();
-        next.core.restore(next.now, disk.load(), &|principal| rights_of(&rights, principal));
+        next.core.restore(next.now, disk.load(), &|principal, _| rights_of(&rights, principal));
         next.settle();
         *self = next;
     }

@@ -57,13 +57,14 @@ fn enhanced_authentication_is_refused_with_its_own_code() {
 #[test]
 fn other_protocol_levels_are_answered_in_the_form_they_can_read() {
     let mut world = World::new();
-    for (name, level) in [("old", 3), ("new", 6)] {
+    for (name, level) in [("old", 3), ("bridge", 0x83), ("new", 6)] {
         world.open(name);
         let fault = Reason::UnsupportedVersion { level }.into();
         world.core.handle(world.now, Input::Malformed { conn: world.key(name), fault });
         world.settle();
     }
     world.expect("old", ["CONNACK present=false 0x01"]);
+    world.expect("bridge", ["CONNACK present=false 0x01"]);
     world.expect("new", ["CONNACK present=false 0x84"]);
 }
 
