@@ -264,6 +264,11 @@ async fn aliases_wills_dollar_topics_and_request_response() {
     let (mut b, _) = five(&gateway, "b", CLEAN, &[]).await;
     b.send(&publish(5, 2, "$SYS/dollar", 1, &[], b"x")).await;
     assert_eq!(b.packet().await, (0x40, vec![0, 1, 0x87]), "not authorized");
+    subscribed(&mut b, 5, &[], "$own/#", 0).await;
+    b.send(&publish(5, 2, "$own/dollar", 2, &[], b"mine")).await;
+    let mut heard = [b.packet().await, b.packet().await];
+    heard.sort();
+    assert_eq!((heard[1].clone(), &*got(5, heard[0].clone()).topic), ((0x40, vec![0, 2]), "$own/dollar"));
     assert_eq!(all.pinged().await, []);
 
     // Request and response: topic and correlation data travel untouched.

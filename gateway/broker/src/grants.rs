@@ -3,7 +3,8 @@
 //! Built from plain filter rules that the policy slice worked out; packets ask only these tries: no policy
 //! engine, no allocation per publish, nothing that an attacker can make miss a cache. Not the decision
 //! itself. Invariants: what no rule allows is denied, a deny rule wins over every allow rule, `$SYS` is
-//! never publishable, and a question that would cost more than a named bound is answered with "no".
+//! never publishable, and a question that would cost more than a named bound is answered with "no". Rules know
+//! one word that clients' filters do not: `$*` as the first level is every level that begins with `$`.
 
 #![deny(clippy::indexing_slicing)]
 
@@ -165,6 +166,8 @@ impl GrantsBuilder {
 const ALLOW: u8 = 1;
 const DENY: u8 = 2;
 const ROOT: u32 = 0;
+/// In a rule's first level: every first level that begins with `$`, which no MQTT wildcard matches.
+const ANY_DOLLAR: &str = "$*";
 
 /// A trie over topic levels whose nodes carry "allowed" and "denied".
 #[derive(Debug)]
@@ -176,6 +179,8 @@ struct Trie {
 struct Node {
     children: HashMap<Box<str>, u32>,
     plus: Option<u32>,
+    /// At the root: where rules for every level that begins with `$` go on.
+    dollar: Option<u32>,
     /// Rules that end here.
     here: u8,
     /// Rules that end in `#` below here.
@@ -210,12 +215,19 @@ impl Trie {
     fn child(&mut self, at: u32, level: &str) -> u32 {
         let next = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
         let Some(node) = self.nodes.get_mut(at as usize) else { return at };
-        let found = if level == "+" { node.plus } else { node.children.get(level).copied() };
+        let any_dollar = at == ROOT && level == ANY_DOLLAR;
+        let found = match level {
+            "+" => node.plus,
+            _ if any_dollar => node.dollar,
+            _ => node.children.get(level).copied(),
+        };
         if let Some(found) = found {
             return found;
         }
         if level == "+" {
             node.plus = Some(next);
+        } else if any_dollar {
+            node.dollar = Some(next);
         } else {
             node.children.insert(level.into(), next);
         }
@@ -237,7 +249,8 @@ impl Trie {
             Some((level, after)) => (level, Some(after)),
             None => (topic, None),
         };
-        let plus = if wild { node.plus } else { None };
+        // Only the root has rules for `$`.
+        let plus = if wild { node.plus } else { node.dollar };
         for next in [node.children.get(level).copied(), plus].into_iter().flatten() {
             rules |= match (after, self.node(next)) {
                 (Some(after), _) => self.rules_of(next, after, false),
@@ -309,6 +322,8 @@ impl Trie {
             if wild {
                 next.rules |= node.rest;
                 next.nodes.extend(node.plus);
+            } else {
+                next.nodes.extend(node.dollar);
             }
             next.nodes.extend(level.and_then(|level| node.children.get(level).copied()));
         }

@@ -206,9 +206,9 @@ fn the_lab_lets_anyone_do_everything_but_publish_to_sys() {
     let lab = Policies::open(Some(lab_dir()), clock());
     let grants = lab.grants(&Principal::Anonymous, "a/b");
     assert!(grants.connect);
-    assert_eq!(grants.publish, ["#"]);
-    assert_eq!(grants.subscribe, ["#", "$SYS/#"]);
-    assert_eq!(grants.deliver, ["#", "$SYS/#"]);
+    assert_eq!(grants.publish, ["#", "$*/#"]);
+    assert_eq!(grants.subscribe, ["#", "$*/#", "$SYS/#"]);
+    assert_eq!(grants.deliver, ["#", "$*/#", "$SYS/#"]);
 }
 
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {

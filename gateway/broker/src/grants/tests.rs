@@ -106,6 +106,22 @@ fn a_wildcard_grant_does_not_reach_dollar_topics() {
 }
 
 #[test]
+fn a_rule_for_every_dollar_topic_reaches_these_alone_and_never_the_system_s() {
+    let grants = GrantsBuilder::new()
+        .allow_publish("$*/#")
+        .allow_subscribe("$*/#")
+        .deny_subscribe("$own/secret")
+        .allow_deliver("$*/a")
+        .build();
+
+    assert!(grants.may_publish("$own") && grants.may_publish("$own/a/b") && grants.may_publish("$*/a"));
+    assert!(!grants.may_publish("own/a") && !grants.may_publish("a/$own") && !grants.may_publish("$SYS/a"));
+    assert!(grants.may_subscribe("$other/+/#") && grants.may_subscribe("$SYS/#"));
+    assert!(!grants.may_subscribe("$own/#") && !grants.may_subscribe("#") && !grants.may_subscribe("+/a"));
+    assert!(grants.may_receive("$x/a") && !grants.may_receive("$x/b") && grants.may_receive_all("$x/a"));
+}
+
+#[test]
 fn a_filter_that_would_cost_too_much_is_denied() {
     let mut builder = GrantsBuilder::new();
     for name in 0..40 {

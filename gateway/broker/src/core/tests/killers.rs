@@ -1,4 +1,5 @@
-//! What killed or fooled other brokers, each with an honest client beside it.
+//! What killed or fooled other brokers, each with an honest client beside it; [`KILLERS`] says where the test of
+//! each stands.
 //!
 //! Those about bytes alone (wildcards in PUBLISH, NUL, UTF-8, depth) are tests of `wire`; the idle TLS
 //! client is a test of the listener; wills past the ACL stand in `wills`.
@@ -7,6 +8,62 @@ use super::harness::{World, connect, filter, publish, resuming};
 use crate::core::Input;
 use crate::limits::Limits;
 use crate::wire::{AckKind, Connect, Packet, Publish, QoS, Version::*};
+
+/// What it is, and the text that its tests stand in with their names.
+type Killer = (&'static str, &'static str, &'static [&'static str]);
+
+const KILLERS: [Killer; 16] = [
+    ("a topic with a non-ASCII first character", HERE, &["a_topic_that_begins_with_a_non_ascii_character"]),
+    (
+        "shared subscriptions (refused)",
+        include_str!("subscriptions.rs"),
+        &["shared_subscriptions_are_refused_in_the_words_of_each_version_and_change_nothing"],
+    ),
+    ("client ids with + # $ / twice", HERE, &["client_ids_with_special_characters_connect_twice"]),
+    ("the same id at the limit", HERE, &["the_same_id_at_the_limit_of_sessions_takes_over"]),
+    (
+        "an idle client on the TLS port",
+        include_str!("../../shell/tests/tls.rs"),
+        &["idle_and_foreign_clients_on_the_tls_port_delay_nobody"],
+    ),
+    ("UNSUBSCRIBE many times", HERE, &["unsubscribing_ten_thousand_times"]),
+    ("user properties to 3.1.1", include_str!("qos.rs"), &["properties_travel_to_5_0_and_not_to_3_1_1"]),
+    ("20,000 filters", HERE, &["twenty_thousand_filters_are_given_back"]),
+    ("1,500 QoS 2 messages without PUBREL", HERE, &["fifteen_hundred_large_qos_2_messages_without_pubrel"]),
+    ("a slow QoS 1 consumer", HERE, &["a_slow_qos_1_consumer_loses_nothing"]),
+    ("more than 100 retained messages", HERE, &["five_thousand_retained_messages_all_arrive"]),
+    (
+        "receive maximum ignored",
+        include_str!("qos.rs"),
+        &[
+            "the_clients_receive_maximum_bounds_what_is_in_flight",
+            "more_than_our_receive_maximum_ends_a_5_0_client_and_holds_a_3_1_1_client",
+        ],
+    ),
+    (
+        "packet size and session expiry ignored",
+        include_str!("session.rs"),
+        &["the_clients_packet_size_is_respected", "a_session_ends_after_its_expiry"],
+    ),
+    ("no local ignored", include_str!("subscriptions.rs"), &["no_local_spares_the_publisher_alone"]),
+    (
+        "topics and filters not validated, wildcards in PUBLISH",
+        include_str!("../../wire/tests.rs"),
+        &["topics_and_filters_follow_the_rules"],
+    ),
+    ("wills past the ACL", include_str!("wills.rs"), &["policy_is_asked_at_connect_and_again_when_it_fires"]),
+];
+
+const HERE: &str = include_str!("killers.rs");
+
+#[test]
+fn each_killer_has_its_tests() {
+    for (what, text, names) in KILLERS {
+        for name in names {
+            assert!(text.contains(&format!("#[test]\nfn {name}()")), "{what}: there is no test {name}");
+        }
+    }
+}
 
 /// The honest pair still gets its message.
 fn honest(world: &mut World) {

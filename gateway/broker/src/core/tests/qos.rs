@@ -229,7 +229,7 @@ fn aliases_towards_a_client_keep_within_what_it_takes() {
     for (topic, qos) in
         [("site/a", QoS::AtMostOnce), ("site/a", QoS::AtLeastOnce), ("site/b", QoS::AtMostOnce)]
     {
-        world.publishes("p", publish(topic, "x", qos, 1));
+        world.publishes("p", publish(topic, "x", qos, u16::from(qos as u8)));
     }
     world.expect("p", ["PUBACK 1"]);
     world.expect(

@@ -150,3 +150,17 @@ fn a_dead_session_leaves_no_subscription() {
     world.disconnects("s", ReasonCode::SUCCESS);
     assert_eq!((world.core.router.len(), world.core.sessions.len()), (0, 0));
 }
+
+#[test]
+fn shared_subscriptions_are_refused_in_the_words_of_each_version_and_change_nothing() {
+    let mut world = World::new();
+    for (name, version, answer) in [("five", V5, "SUBACK 1 [158, 0]"), ("three", V3, "SUBACK 1 [128, 0]")] {
+        world.online(name, version);
+        let filters = vec![filter("$share/g/a", QoS::AtLeastOnce), filter("b", QoS::AtMostOnce)];
+        world.subscribes(name, filters);
+        world.expect(name, [answer]);
+        world.publishes(name, publish("a", "x", QoS::AtMostOnce, 0));
+        world.expect(name, []);
+    }
+    assert_eq!(world.core.router.len(), 2);
+}
