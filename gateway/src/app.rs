@@ -32,11 +32,13 @@ use crate::{background, demo, pipeline, web};
 
 mod document;
 mod ready;
+mod signals;
 mod uplink;
 
 pub(crate) use document::document;
 pub(crate) use ready::Ready;
 use ready::reachable;
+use signals::Signals;
 
 type AppError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -136,10 +138,11 @@ async fn serve(
     if demo {
         running.start_demo(&ready, &stop).await?;
     }
+    let mut signals = Signals::listen();
     announce(&ready);
     tell_systemd(&sd_notify::NotifyState::Ready);
 
-    running.wait_for_the_end().await;
+    running.wait_for_the_end(&mut signals).await;
     tell_systemd(&sd_notify::NotifyState::Stopping);
     running.shut_down(&stop).await;
     Ok(())
@@ -363,20 +366,9 @@ impl Running {
     }
 
     /// A signal, or the death of a part that the box cannot do without.
-    async fn wait_for_the_end(&self) {
-        use tokio::signal::unix::{SignalKind, signal};
-        let ended = async |kind| match signal(kind) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a signal cannot be waited for");
-                std::future::pending::<()>().await;
-            }
-        };
+    async fn wait_for_the_end(&self, signals: &mut Signals) {
         tokio::select! {
-            () = ended(SignalKind::terminate()) => tracing::info!("told to end"),
-            () = ended(SignalKind::interrupt()) => tracing::info!("interrupted"),
+            how = signals.told() => tracing::info!("{how}"),
             () = self.broker.ended() => tracing::error!("the broker ended by itself; the box ends so that it is started again"),
             () = self.engine_ended.cancelled() => {
                 tracing::error!("the engine ended by itself; the box ends so that it is started again");
