@@ -1,8 +1,9 @@
 // First day of an owner: the wizard, the empty overview, then a device reports what it should not, and the
-// finding appears while the page stays open. Every page in light, dark and 390 px, each through axe.
+// finding appears while the page stays open. The pages of that day in light, dark and 390 px, all others in dark, each
+// through axe.
 //
 // Task: `url`, `code` (set-up code), `publish` (command and arguments that make the device report),
-// `finding` (title that must appear), `value` (what its evidence must show).
+// `device` (its id), `finding` (title that must appear), `value` (what its evidence must show).
 
 import { execFileSync } from 'node:child_process';
 
@@ -13,8 +14,9 @@ const LOGIN = { login: 'elin.lund', password: 'larch-harbour-violet-nine' };
 await main(async (task, begin) => {
   const { page, complaints } = await begin();
   const steps = [];
-  const look = async (name) => {
-    for (const [kind, size, colorScheme] of [['light', 'desktop', 'light'], ['dark', 'desktop', 'dark'], ['phone', 'phone', 'light']]) {
+  const look = async (name, kinds = ['light', 'dark', 'phone']) => {
+    for (const kind of kinds) {
+      const [size, colorScheme] = { light: ['desktop', 'light'], dark: ['desktop', 'dark'], phone: ['phone', 'light'] }[kind];
       await page.setViewportSize(SIZES[size]);
       await page.emulateMedia({ colorScheme });
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
@@ -62,6 +64,15 @@ await main(async (task, begin) => {
   await page.goto(`${task.url}/`);
   await page.waitForSelector('main h1');
   await look('overview');
+
+  // The rest of the pages once each, in dark: there a colour that was forgotten shows.
+  const rest = ['rules', 'policies', 'diagnostics', 'audit', 'settings', 'no-such-page'];
+  const settings = ['display', 'people', 'keys', 'sessions'].map((section) => `settings/${section}`);
+  for (const path of [`devices/${task.device}`, ...rest, ...settings]) {
+    await page.goto(`${task.url}/${path}`);
+    await page.waitForSelector('main h1');
+    await look(path.replaceAll('/', '-'), ['dark']);
+  }
   const cookies = await page.context().cookies();
   return { steps, stayedOpen, evidence, cookies, complaints };
 });

@@ -154,3 +154,35 @@ async fn for_people_each_check_is_one_line() {
     assert!(done.stdout.contains("problem  state folder: "), "{}", done.stdout);
     assert!(done.stdout.lines().filter(|line| line.starts_with("ok ")).count() >= 7, "{}", done.stdout);
 }
+
+#[tokio::test]
+async fn every_file_of_the_state_folder_is_the_owner_s_alone_but_the_certificates() {
+    let site = Site::new("");
+    let gateway = site.start().await;
+    site.api_key("viewer").await;
+    let mut folders = vec![site.state()];
+    let mut seen = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("own folder") {
+            let path = entry.expect("readable").path();
+            let about = std::fs::symlink_metadata(&path).expect("it is there");
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            let wanted = match &*name {
+                _ if about.is_dir() => 0o700,
+                "ca.pem" | "server.pem" => 0o644,
+                _ => 0o600,
+            };
+            assert_eq!(about.permissions().mode() & 0o777, wanted, "{}", path.display());
+            if about.is_dir() {
+                folders.push(path);
+            }
+            seen.push(name);
+        }
+    }
+    for name in ["state.db", "state.db-wal", "lock", "reserve", "console.sock", "ca.pem", "keys"] {
+        assert!(seen.iter().any(|found| found == name), "no {name} in {seen:?}");
+    }
+    gateway.stop().await;
+    let memory = std::fs::metadata(site.state().join("rules.memory")).expect("written at the end");
+    assert_eq!(memory.permissions().mode() & 0o777, 0o600);
+}

@@ -21,9 +21,6 @@ use sitewarden_telemetry::UnknownPayload;
 use super::events::{ReadingFields, Standing, client_asset};
 use super::notices;
 
-/// Why a payload counts as unknown whose dialect knew it and found neither a reading nor a fault.
-const NOTHING_IN_IT: &str = "nothing in it that is a reading";
-
 /// What one commit writes.
 #[derive(Default)]
 pub(crate) struct Work {
@@ -154,10 +151,6 @@ impl Preparer {
         let decoded = self.dialects.decode(&publish.topic, &publish.payload, &client, publish.received);
         // The dialects name the client behind `mqtt:`; in the inventory it stands under its own name.
         let named = |asset: AssetRef| if asset == client { own.clone() } else { asset };
-        // Every message leaves something in the commit that acknowledges it, also one that says nothing.
-        let silent = decoded.readings.is_empty() && decoded.unknown.is_none();
-        let reason = decoded.unknown.map(|unknown| unknown.reason.to_string());
-        let reason = reason.or_else(|| silent.then(|| NOTHING_IN_IT.to_owned()));
         for mut sighting in decoded.sightings {
             sighting.asset = named(sighting.asset);
             sighting.via = sighting.via.map(named);
@@ -172,11 +165,11 @@ impl Preparer {
             self.engine.handle_event(&event, now, &mut work.findings);
             work.readings.push(reading);
         }
-        if let Some(reason) = reason {
+        if let Some(unknown) = decoded.unknown {
             work.unknown.push(UnknownPayload {
                 topic: Arc::clone(&publish.topic),
                 payload: publish.payload.to_vec(),
-                reason: reason.into(),
+                reason: unknown.reason.to_string().into(),
                 received: publish.received,
             });
         }

@@ -242,6 +242,7 @@ fn aliases_towards_a_client_keep_within_what_it_takes() {
     );
 
     // Aliases end with the connection.
+    world.loses("one");
     world.connect(taking("one", 1));
     world.subscribed("one", "site/b", QoS::AtMostOnce);
     world.publishes("p", publish("site/b", "y", QoS::AtMostOnce, 0));
