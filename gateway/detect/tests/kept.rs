@@ -23,3 +23,12 @@ fn kept_events() {
 fn kept_snapshots() {
     replay(include_str!("kept/rule_snapshot.txt"), sitewarden_detect::fuzz_snapshot);
 }
+
+#[test]
+fn kept_rules() {
+    replay(include_str!("kept/rule.txt"), |bytes| {
+        if let Ok(text) = std::str::from_utf8(bytes) {
+            sitewarden_detect::fuzz_rule(text);
+        }
+    });
+}
