@@ -38,7 +38,7 @@ function el(name, attributes = {}, ...children) {
     if (key === 'on') for (const [event, handler] of Object.entries(value)) element.addEventListener(event, handler);
     else element.setAttribute(key, value === true ? '' : value);
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false && child !== ''));
   return element;
 }
 
@@ -77,6 +77,8 @@ async function ask(path, options = {}) {
 
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 const count = (text) => String(text).replace(/\B(?=(\d{3})+$)/g, '\u202f');
+
+const times = (text) => (text === '1' ? 'once' : `${count(text)} times`);
 
 function age(seconds) {
   const s = Number(seconds);
@@ -263,7 +265,7 @@ async function finding(site, id) {
     el('section', { class: 'panel' }, el('h2', {}, 'What happened'), el('div', { class: 'body' },
       found.summary && el('p', {}, found.summary),
       el('dl', {}, fact('Site', found.site_name), fact('Asset', found.asset_name, found.asset && found.asset !== found.asset_name ? ` (${found.asset})` : ''),
-        fact('Rule', found.rule_id), fact('Raised', time(found.raised)), fact('Last change', time(found.changed)), fact('Seen', `${count(found.count)} times`)))),
+        fact('Rule', found.rule_id), fact('Raised', time(found.raised)), fact('Last change', time(found.changed)), fact('Seen', times(found.count))))),
     el('section', { class: 'panel' }, el('h2', {}, 'What proves it'), el('div', { class: 'body' },
       el('p', { class: 'quiet' }, 'Each step can be checked without this hub: the file has the exact bytes, hashes, signatures and keys.'),
       el('p', { class: 'actions' }, el('a', { class: 'button primary', href: `${path}?download=true`, download: true }, 'Download the proof')),
@@ -276,7 +278,7 @@ function alarmRow(alarm) {
     cell(el('a', { href: `#/findings?site=${alarm.site}` }, alarm.site_name)),
     cell(alarm.detail, { wide: true }),
     cell(time(alarm.last), { label: 'Last' }),
-    cell(`${count(alarm.count)} times`));
+    cell(times(alarm.count), { label: 'Seen' }));
 }
 
 async function alarms() {
@@ -286,7 +288,7 @@ async function alarms() {
     show(el('h1', {}, 'No alarms'), el('p', { class: 'note ok' }, 'Every log is what it was, and every statement is signed by its agent.'));
     return;
   }
-  show(el('h1', {}, `${page.items.length}${page.next ? '+' : ''} alarms about logs`),
+  show(el('h1', {}, `${page.items.length}${page.next ? '+' : ''} alarm${page.items.length === 1 ? '' : 's'} about logs`),
     el('p', { class: 'quiet' }, 'What was stored first stays; what contradicts it is kept as evidence. The hub removes no alarm.'),
     table([head('Alarm'), head('Site'), head('What happened'), head('Last'), head('Seen')], page.items.map(alarmRow), page.next, async (cursor) => {
       const more = await load(cursor);

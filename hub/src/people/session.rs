@@ -9,7 +9,7 @@ use axum::extract::{ConnectInfo, FromRequestParts};
 use axum_extra::extract::CookieJar;
 use axum_extra::extract::cookie::{Cookie, SameSite};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, Method, header};
+use http::{HeaderName, Method, header};
 use uuid::Uuid;
 
 use super::password::PasswordError;
@@ -62,7 +62,7 @@ impl<S: Send + Sync> FromRequestParts<S> for OurPage {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        from_our_page(&parts.headers).map(|()| Self)
+        from_our_page(parts).map(|()| Self)
     }
 }
 
@@ -71,7 +71,7 @@ impl FromRequestParts<Hub> for Operator {
 
     async fn from_request_parts(parts: &mut Parts, hub: &Hub) -> Result<Self, ApiError> {
         if !matches!(parts.method, Method::GET | Method::HEAD) {
-            from_our_page(&parts.headers)?;
+            from_our_page(parts)?;
         }
         let nobody =
             || ApiError::unauthorized("not-signed-in", "Nobody is signed in. Sign in and ask again.");
@@ -85,9 +85,10 @@ impl FromRequestParts<Hub> for Operator {
 ///
 /// # Errors
 /// 403.
-fn from_our_page(headers: &HeaderMap) -> Result<(), ApiError> {
-    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let host = text(header::HOST);
+fn from_our_page(parts: &Parts) -> Result<(), ApiError> {
+    let text = |name: HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    // HTTP/2 has the host in the address, HTTP/1.1 in a header.
+    let host = parts.uri.authority().map(http::uri::Authority::as_str).or_else(|| text(header::HOST));
     let foreign = text(header::ORIGIN).is_some_and(|origin| origin.strip_prefix("https://") != host);
     if foreign || text(PROOF) != Some("1") {
         return Err(ApiError::forbidden(
@@ -237,26 +238,30 @@ fn cookie(value: String) -> Cookie<'static> {
 mod tests {
     use super::*;
 
-    fn headers(entries: &[(&'static str, &str)]) -> HeaderMap {
-        entries
-            .iter()
-            .map(|(name, value)| (HeaderName::from_static(name), value.parse().expect("a value")))
-            .collect()
+    fn request(address: &str, entries: &[(&'static str, &str)]) -> Parts {
+        let mut builder = http::Request::builder().uri(address);
+        for (name, value) in entries {
+            builder = builder.header(*name, *value);
+        }
+        builder.body(()).expect("a request").into_parts().0
     }
 
     #[test]
     fn only_a_script_of_our_own_page_changes_something() {
         let ours =
             [("host", "hub.example:8443"), ("x-sitewarden", "1"), ("origin", "https://hub.example:8443")];
-        assert_eq!(from_our_page(&headers(&ours)), Ok(()));
-        assert_eq!(from_our_page(&headers(&ours[..2])), Ok(()), "programs send no origin");
+        assert_eq!(from_our_page(&request("/v1/session", &ours)), Ok(()));
+        assert_eq!(from_our_page(&request("/v1/session", &ours[..2])), Ok(()), "programs send no origin");
+        let second = request("https://hub.example:8443/v1/session", &ours[1..]);
+        assert_eq!(from_our_page(&second), Ok(()), "HTTP/2 has no host header");
         for bad in [
             &[("host", "hub.example"), ("origin", "https://hub.example")][..],
             &[("host", "hub.example"), ("origin", "https://evil.example"), ("x-sitewarden", "1")],
             &[("host", "hub.example"), ("origin", "http://hub.example"), ("x-sitewarden", "1")],
             &[("host", "hub.example"), ("origin", "null"), ("x-sitewarden", "1")],
         ] {
-            assert_eq!(from_our_page(&headers(bad)).expect_err("refused").code(), "cross-site");
+            let refused = from_our_page(&request("/v1/session", bad)).expect_err("refused");
+            assert_eq!(refused.code(), "cross-site");
         }
     }
 

@@ -3,6 +3,7 @@
 //! One program for all, so that the crate is linked once. Each test has a database and tenants of its own.
 
 mod kills;
+mod page;
 mod people;
 mod proof;
 mod pushes;

@@ -70,7 +70,7 @@ fn succeed(command: &mut Command) -> String {
 }
 
 /// Says on the terminal, past libtest's capture, that the running test is skipped and why.
-fn skip(why: &str) {
+pub(crate) fn skip(why: &str) {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     assert!(std::env::var("CI").as_deref() != Ok("true"), "{test} cannot be skipped in CI: {why}");
     let _ = writeln!(std::io::stderr(), "skipped: {test}: {why}");
