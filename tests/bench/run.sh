@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
 # tests/bench/run.sh LANE [--pairs N] [--seconds S]: builds the generator, the peers and our release
-# binary, and measures. Lanes: mqtt (fanin, fanout, latency, idle), pipe.latency, store.wear, start, uplink.drain, agent, all.
+# binary, and measures. Lanes: mqtt (fanin, fanout, latency, idle), pipe.latency, store.wear, start, uplink.drain, agent, hub (ingest, fleet), all.
 # Figures as JSON lines on standard output; the page for people is tests/bench/RESULTS.md.
 # With --peers-only the peers alone are measured and no result is kept: it tries the generator.
 . "$(dirname "$0")/../../scripts/lib.sh"
 
-[ -n "${1:-}" ] || die "which lane? mqtt.fanin.qos0, mqtt.fanout.qos1, mqtt.latency, mqtt.idle, pipe.latency, store.wear, start, uplink.drain, agent, all"
+[ -n "${1:-}" ] || die "which lane? mqtt.fanin.qos0, mqtt.fanout.qos1, mqtt.latency, mqtt.idle, pipe.latency, store.wear, start, uplink.drain, agent, hub.ingest, hub.fleet, all"
 [ "$1" = agent ] || command -v mosquitto >/dev/null || die "the peer mosquitto is missing: apt-get install mosquitto"
 
 case "$1" in
+hub | hub.*)
+    exec bash tests/bench/hub/run.sh "$@"
+    ;;
 rules.*)
     [ -f tests/bench/peers/rsigma/run.sh ] || absent "lane $1" "the lanes in the head of tests/bench/run.sh"
     exec bash tests/bench/peers/rsigma/run.sh "$@"
