@@ -2,7 +2,7 @@
 # Variables: PART= (test, test-deep), LANE= (bench), TARGET= (fuzz).
 
 .DEFAULT_GOAL := help
-.PHONY: setup run hub test test-deep lint bench fuzz firmware ui audit clean help
+.PHONY: setup run hub run-fleet test test-deep lint bench fuzz firmware ui audit clean help
 
 setup: ## Install what building and testing need (nothing to do: half a second)
 	@scripts/setup.sh all
@@ -12,6 +12,9 @@ run: ## Build everything and start the demo site; prints the https address
 
 hub: ## Start PostgreSQL in a private folder and the hub; prints address, login, password and a claim code
 	@scripts/hub.sh
+
+run-fleet: ## Start the hub and two demo sites that report to it; prints the addresses
+	@scripts/run-fleet.sh
 
 test: ## Lint, unit tests, stories with real peers, browser walk (PART=name for one part)
 	@scripts/test.sh $(PART)

@@ -36,8 +36,21 @@ if [ ! -f "$FOLDER/account" ]; then
     "$HUB" tenant create Demo >/dev/null
     (umask 077 && "$HUB" account create --login operator --tenant Demo >"$FOLDER/account")
 fi
+# For other commands beside this hub: . run/hub/environment; sitewarden-hub claim create --tenant Demo
+(umask 077 && cat >"$FOLDER/environment" <<END
+export SITEWARDEN_HUB_OWNER_DATABASE="$SITEWARDEN_HUB_OWNER_DATABASE"
+export SITEWARDEN_HUB_BINARY="$HUB"
+END
+)
 cat "$FOLDER/account"
 "$HUB" claim create --tenant Demo
-say "A gateway registers with it in its configuration, section [uplink]."
-# Not exec: PostgreSQL is ended after the hub.
-"$HUB" serve --state "$FOLDER/state" --listen "${SITEWARDEN_HUB_LISTEN:-127.0.0.1:0}" "$@"
+say "A gateway registers by: sitewarden uplink register --url ADDRESS --ca $FOLDER/state/ca.pem --claim-code CODE"
+# Not exec: PostgreSQL is ended after the hub. A signal to this script ends the hub, then the script goes on to its end.
+"$HUB" serve --state "$FOLDER/state" --listen "${SITEWARDEN_HUB_LISTEN:-127.0.0.1:0}" "$@" &
+SERVING=$!
+trap 'kill "$SERVING" 2>/dev/null || true' INT TERM
+code=0
+wait "$SERVING" || code=$?
+# A wait that a signal cut short says nothing about the hub: wait for its end.
+wait "$SERVING" 2>/dev/null || true
+exit "$([ "$code" -gt 128 ] && echo 0 || echo "$code")"

@@ -18,6 +18,7 @@ mod doctor;
 mod durability;
 mod full_disk;
 mod health;
+mod hub;
 mod operations;
 mod peers;
 mod people;

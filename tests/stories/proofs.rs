@@ -16,7 +16,7 @@ use crate::support::process::{Finished, run, run_within};
 /// A cold cache of Go on a busy machine.
 const BUILD: Duration = Duration::from_secs(300);
 
-async fn notary(folder: &Path) -> Option<PathBuf> {
+pub(crate) async fn notary(folder: &Path) -> Option<PathBuf> {
     let go = program("go")?;
     let built = folder.join("notary");
     let mut build = Command::new(go);
@@ -29,7 +29,7 @@ async fn notary(folder: &Path) -> Option<PathBuf> {
     Some(built)
 }
 
-async fn notarize(notary: &Path, document: &Value) -> Finished {
+pub(crate) async fn notarize(notary: &Path, document: &Value) -> Finished {
     run(&mut Command::new(notary), document.to_string().as_bytes()).await
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod cloud;
 pub(crate) mod data;
 pub(crate) mod gateway;
 pub(crate) mod http;
+pub(crate) mod hub;
 pub(crate) mod mosquitto;
 pub(crate) mod mount;
 pub(crate) mod mqtt;

@@ -58,7 +58,7 @@ impl Postgres {
         wait_for("PostgreSQL to answer", || {
             let ended = self.server.status();
             assert!(ended.is_none(), "PostgreSQL ended: {}", self.server.stderr.text());
-            let mut asks = self.psql("SELECT 1");
+            let mut asks = self.psql("postgres", "SELECT 1");
             async move {
                 let done = run(&mut asks, b"").await;
                 if done.status.success() { Ok(()) } else { Err(done.stderr) }
@@ -72,14 +72,14 @@ impl Postgres {
         self.folder.path()
     }
 
-    fn psql(&self, sql: &str) -> Command {
+    fn psql(&self, database: &str, sql: &str) -> Command {
         let mut command = as_account(Command::new("psql"), self.account, self.folder.path());
         command.arg("-h").arg(self.socket_folder());
         command.args([
             "-U",
             "story",
             "-d",
-            "postgres",
+            database,
             "--no-psqlrc",
             "-tA",
             "-v",
@@ -95,7 +95,20 @@ impl Postgres {
     /// # Panics
     /// When the statement fails.
     pub(crate) async fn query(&self, sql: &str) -> String {
-        run(&mut self.psql(sql), b"").await.success()
+        self.query_in("postgres", sql).await
+    }
+
+    /// As [`Self::query`], in another database.
+    ///
+    /// # Panics
+    /// When the statement fails.
+    pub(crate) async fn query_in(&self, database: &str, sql: &str) -> String {
+        run(&mut self.psql(database, sql), b"").await.success().trim().to_owned()
+    }
+
+    /// Statements that go on beside the story until they are dropped.
+    pub(crate) fn hold(&self, database: &str, sql: &str) -> Running {
+        Running::start(&mut self.psql(database, sql))
     }
 
     /// Stops it as an operator would, and waits for its end.
