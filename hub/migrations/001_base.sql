@@ -202,6 +202,16 @@ CREATE POLICY lookup ON hub.session FOR SELECT USING ('session:' || encode(token
 CREATE POLICY lookup ON hub.gateway FOR SELECT USING ('key:' || encode(key_hash, 'hex') = hub.current_lookup());
 CREATE POLICY lookup ON hub.claim FOR SELECT USING ('claim:' || encode(code_hash, 'hex') = hub.current_lookup());
 
+-- The gateway with this key: the scope and the question in one call, since every request of a gateway begins with it.
+CREATE FUNCTION hub.find_gateway(wanted bytea) RETURNS TABLE (id uuid, site uuid, tenant uuid)
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog
+AS $$
+BEGIN
+    PERFORM set_config('hub.tenant', '', true), set_config('hub.lookup', 'key:' || encode(wanted, 'hex'), true);
+    RETURN QUERY SELECT g.id, g.site, g.tenant FROM hub.gateway g WHERE g.key_hash = wanted;
+END $$;
+REVOKE ALL ON FUNCTION hub.find_gateway(bytea) FROM PUBLIC;
+
 -- Makes the partitions of this month and the next ones. Runs as the owner, so that the server's role needs to own nothing.
 CREATE FUNCTION hub.make_partitions(months integer) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog

@@ -61,10 +61,6 @@ pub(crate) async fn raise(
     site: Uuid,
     alarm: &Alarm,
 ) -> Result<(), DatabaseError> {
-    tracing::error!(
-        alarm = alarm.kind.as_str(), site = %site, tenant = %tenant, seq = alarm.seq, detail = alarm.detail,
-        "ALARM: a site's log is not what it was"
-    );
     metrics.alarm(alarm.kind);
     let (kind, seq) = (alarm.kind.as_str(), i64::try_from(alarm.seq).unwrap_or(i64::MAX));
     let detail = clean(&alarm.detail, TEXT_BYTES);
@@ -79,8 +75,14 @@ pub(crate) async fn raise(
         .await
         .doing("counting an alarm")?;
     if counted > 0 {
+        // Told once; a site that repeats itself does not fill the log. The counters go on.
+        tracing::debug!(alarm = kind, site = %site, seq, "an alarm came again");
         return Ok(());
     }
+    tracing::error!(
+        alarm = alarm.kind.as_str(), site = %site, tenant = %tenant, seq = alarm.seq, detail = alarm.detail,
+        "ALARM: a site's log is not what it was"
+    );
     tx.execute(
         "INSERT INTO hub.alarm (id, tenant, site, kind, seq, detail, evidence) VALUES ($1, $2, $3, $4, $5, $6, $7)",
         &[&Uuid::now_v7(), &tenant, &site, &kind, &seq, &detail, &Json(&alarm.evidence)],

@@ -24,7 +24,6 @@ use crate::ingest::{self, Fault, Refusal};
 use crate::limits::{NAME_CHARS, PACKED_BYTES};
 use crate::people::session::Visitor;
 use crate::problem::{ApiError, Problem};
-use crate::secret::hex;
 use crate::text::is_name;
 use crate::tls::PeerKey;
 use crate::{clock, register};
@@ -75,12 +74,12 @@ impl FromRequestParts<Hub> for Gateway {
     async fn from_request_parts(parts: &mut Parts, hub: &Hub) -> Result<Self, ApiError> {
         let Proven(key) = Proven::from_request_parts(parts, hub).await?;
         let mut connection = hub.database.connect().await?;
-        let tx = connection.begin(&Scope::Lookup(format!("key:{}", hex(&key.0)))).await?;
-        let statement = tx
-            .prepare_cached("SELECT id, site, tenant FROM hub.gateway WHERE key_hash = $1")
+        let client = connection.bare();
+        let statement = client
+            .prepare_cached("SELECT id, site, tenant FROM hub.find_gateway($1)")
             .await
             .doing("preparing to look for a gateway")?;
-        let row = tx.query_opt(&statement, &[&key.0.as_slice()]).await.doing("looking for a gateway")?;
+        let row = client.query_opt(&statement, &[&key.0.as_slice()]).await.doing("looking for a gateway")?;
         let row = row.ok_or_else(|| {
             ApiError::forbidden(
                 "unknown-gateway",
@@ -208,9 +207,9 @@ async fn batches(
     request: Request,
 ) -> Result<Json<Cursor>, ApiError> {
     // The place before the body: bodies that wait cost no memory.
-    let _place = hub.batches.try_acquire().map_err(|_| {
-        ApiError::unavailable("busy", "All places for batches are taken; nothing was stored. Come again.")
-    })?;
+    let busy =
+        || ApiError::unavailable("busy", "All places for batches are taken; nothing was stored. Come again.");
+    let _place = hub.batches.take(gateway.site).ok_or_else(busy)?;
     is_zstd(request.headers())?;
     let packed = body(request, &hub).await?;
     let begun = Instant::now();

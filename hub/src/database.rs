@@ -170,7 +170,7 @@ impl Connection {
         Ok(tx)
     }
 
-    /// The bare connection, for what concerns no tenant.
+    /// The bare connection, for what concerns no tenant or sets its scope itself.
     pub(crate) fn bare(&mut self) -> &mut Object {
         &mut self.0
     }

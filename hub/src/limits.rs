@@ -29,6 +29,10 @@ pub(crate) const PACKED_BYTES: usize = (1 << 20) + (64 << 10);
 /// Batches that are unpacked and judged at once, 4 MiB each; more get 503 and come again.
 pub(crate) const BATCHES: usize = 32;
 
+/// Batches of one site that an instance takes at once: the one under way and one whose sender gave up. More get 503, so that
+/// a site which sends slowly on many connections takes no other's place.
+pub(crate) const BATCHES_PER_SITE: usize = 2;
+
 /// Deepest nesting of a JSON body. The API's own types stay below 5.
 pub(crate) const JSON_DEPTH: usize = 16;
 
@@ -64,6 +68,9 @@ pub(crate) const STATEMENT_BYTES: usize = 1_024;
 
 /// Alarms of one kind that one site may have; more are counted on the last one, so that a hostile site fills no disk.
 pub(crate) const ALARMS: i64 = 1_000;
+
+/// Longest body of a record that an alarm keeps as evidence, in bytes; of a longer one its hash and length are kept.
+pub(crate) const EVIDENCE_BYTES: usize = 8 * 1024;
 
 /// Connections to PostgreSQL of one instance: four per core of a small server. A hundred instances need a pooler before it.
 pub(crate) const DATABASE_CONNECTIONS: usize = 16;

@@ -158,7 +158,7 @@ async fn grant(client: &Client, role: &str) -> Result<(), MigrateError> {
     check_role(client, role).await?;
     let quoted = quote(role);
     let mut statements = format!(
-        "GRANT USAGE ON SCHEMA hub TO {quoted}; GRANT EXECUTE ON FUNCTION hub.make_partitions(integer) TO {quoted};"
+        "GRANT USAGE ON SCHEMA hub TO {quoted}; GRANT EXECUTE ON FUNCTION hub.make_partitions(integer), hub.find_gateway(bytea) TO {quoted};"
     );
     for (table, rights) in RIGHTS {
         statements.push_str(&format!(

@@ -13,7 +13,7 @@ use sitewarden_log::{Batch, BatchRecord, Checkpoint, Frontier, Hash, SignedNote}
 
 use super::{Ahead, Refusal, SiteLog, ed25519};
 use crate::alarm::{Alarm, Kind};
-use crate::limits::BLOCK_LEAVES;
+use crate::limits::{BLOCK_LEAVES, EVIDENCE_BYTES};
 
 /// What of a batch is stored.
 #[derive(Debug, PartialEq)]
@@ -134,7 +134,8 @@ fn rewritten(record: &BatchRecord<'_>, leaf: &Hash, here: &Hash) -> Refusal {
         "leaf_sent": STANDARD.encode(leaf),
         "time_sent": record.time,
         "kind_sent": STANDARD.encode(record.kind.as_bytes()),
-        "body_sent": STANDARD.encode(record.body),
+        "body_sent": (record.body.len() <= EVIDENCE_BYTES).then(|| STANDARD.encode(record.body)),
+        "body_bytes": record.body.len(),
     });
     Refusal::Forked(Alarm { kind: Kind::LogForked, seq: record.seq, detail, evidence })
 }

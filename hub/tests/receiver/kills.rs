@@ -99,7 +99,8 @@ async fn two_instances_at_once_never_interleave_and_one_that_is_killed_is_not_mi
     site.raise(1, "Cold room too warm");
     site.fill(599);
 
-    // Both get all batches, each several times and in no agreed order; a gap is an honest answer.
+    // Both get all batches, each several times and in no agreed order; a gap is an honest answer,
+    // and so is that all of the site's places are taken.
     let mut pushes = Vec::new();
     for round in 0..6_u64 {
         for api in [&api, &other, &api, &other] {
@@ -110,11 +111,8 @@ async fn two_instances_at_once_never_interleave_and_one_that_is_killed_is_not_mi
     }
     for pushed in pushes {
         let answer = pushed.await.expect("no panic");
-        assert!(
-            answer.status == 200 || answer.status == 409 && answer.text.contains("gap"),
-            "{}",
-            answer.text
-        );
+        let honest = answer.status == 200 || ["\"gap\"", "\"busy\""].iter().any(|code| answer.text.contains(code));
+        assert!(honest, "{}", answer.text);
     }
     first.kill();
     let next =
