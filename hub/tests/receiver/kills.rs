@@ -111,7 +111,8 @@ async fn two_instances_at_once_never_interleave_and_one_that_is_killed_is_not_mi
     }
     for pushed in pushes {
         let answer = pushed.await.expect("no panic");
-        let honest = answer.status == 200 || ["\"gap\"", "\"busy\""].iter().any(|code| answer.text.contains(code));
+        let honest =
+            answer.status == 200 || ["\"gap\"", "\"busy\""].iter().any(|code| answer.text.contains(code));
         assert!(honest, "{}", answer.text);
     }
     first.kill();
