@@ -156,7 +156,7 @@ async fn for_people_each_check_is_one_line() {
 }
 
 #[tokio::test]
-async fn every_file_of_the_state_folder_is_the_owner_s_alone_but_the_certificates() {
+async fn every_file_of_the_state_folder_is_the_owner_s_alone_but_what_is_handed_out() {
     let site = Site::new("");
     let gateway = site.start().await;
     site.api_key("viewer").await;
@@ -169,7 +169,7 @@ async fn every_file_of_the_state_folder_is_the_owner_s_alone_but_the_certificate
             let name = path.file_name().expect("a name").to_string_lossy().into_owned();
             let wanted = match &*name {
                 _ if about.is_dir() => 0o700,
-                "ca.pem" | "server.pem" => 0o644,
+                "ca.pem" | "server.pem" | "log.vkey" => 0o644,
                 _ => 0o600,
             };
             assert_eq!(about.permissions().mode() & 0o777, wanted, "{}", path.display());
