@@ -1,6 +1,9 @@
 //! A finding's proof is complete: statement, records, inclusion, checkpoint and keys lead from one to the other.
 //!
-//! Checked here with the format's own functions; tools that are not ours check the same bytes in the stories.
+//! Checked here with the format's own functions, and by PyPI's pycose and cryptography; Go's packages check inclusion in the stories.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,6 +14,7 @@ use sitewarden_log::{SignedNote, VerifierKey, number, tree};
 
 use crate::support::api::Api;
 use crate::support::hub::Hub;
+use crate::support::postgres::skip;
 use crate::support::site::{Agent, Site};
 
 fn bytes(value: &Value) -> Vec<u8> {
@@ -96,4 +100,71 @@ async fn what_no_checkpoint_covers_is_not_called_proven() {
     assert_eq!((&proof["checkpoint"], &proof["statement"]), (&Value::Null, &Value::Null));
     assert_eq!(proof["records"][0]["inclusion"], Value::Null);
     elin.get(&format!("/v1/sites/{id}/findings/2/proof")).await.problem(404, "not-found");
+}
+
+/// pycose reads the statement, cryptography checks the checkpoint's signature; both know nothing of ours.
+const STRANGER: &str = r#"
+import base64, hashlib, json, sys
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from pycose.keys import OKPKey
+from pycose.messages import CoseMessage
+decode = base64.b64decode
+proof = json.load(sys.stdin)
+message = CoseMessage.decode(decode(proof["statement"]["bytes"]))
+message.key = OKPKey(crv="ED25519", x=decode(proof["statement"]["signing_key"]))
+print("statement", message.verify_signature())
+text, signature = proof["checkpoint"].split("\n\n")
+key = decode(proof["log_key"].split("+", 2)[2])
+Ed25519PublicKey.from_public_bytes(key[1:]).verify(decode(signature.split()[2])[4:], (text + "\n").encode())
+print("checkpoint", text.split("\n")[1])
+for record in proof["records"]:
+    leaf = hashlib.sha256(b"\0" + decode(record["bytes"])).digest()
+    print("leaf", record["seq"], leaf == decode(record["leaf_hash"]))
+enrolled = json.loads(decode(proof["records"][0]["bytes"])[20 + len(proof["records"][0]["kind"]):])
+print("enrolled", enrolled["signing_key"] == proof["statement"]["signing_key"])
+"#;
+
+#[tokio::test]
+async fn pycose_and_cryptography_check_what_the_hub_gives() {
+    let python = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/python");
+    if !python.exists() {
+        skip("the Python tools are not installed (make setup)");
+        return;
+    }
+    let Some(hub) = Hub::with_tenant() else { return };
+    let (mut site, api) = Site::registered(&hub, "north", "one").await;
+    let agent = Agent::new(1);
+    site.append("agent.enrolled", &agent.enrolled());
+    site.append("finding.raised", &agent.finding(5, 9, &agent.statement(9)));
+    site.push_from(&api, 1).await;
+    let password = hub.database.account("north", "elin");
+    let elin = Api::signed_in(&hub, "elin", &password).await;
+    let id = hub.database.sql("SELECT id FROM hub.site");
+    let proof = elin.get(&format!("/v1/sites/{id}/findings/5/proof")).await.expect(200);
+    let check = |proof: &Value| {
+        let mut child = Command::new(&python)
+            .args(["-c", STRANGER])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("Python starts");
+        child.stdin.take().expect("piped").write_all(proof.to_string().as_bytes()).expect("it reads");
+        let done = child.wait_with_output().expect("it ends");
+        (done.status.success(), String::from_utf8_lossy(&done.stdout).into_owned())
+    };
+
+    let (good, said) = check(&proof);
+
+    let wanted = ["statement True", "checkpoint 2", "leaf 1 True", "leaf 2 True", "enrolled True"];
+    assert_eq!((good, said.lines().collect::<Vec<_>>()), (true, wanted.to_vec()));
+    let mut bent = proof.clone();
+    bent["checkpoint"] = proof["checkpoint"].as_str().expect("text").replacen("\n2\n", "\n3\n", 1).into();
+    assert!(!check(&bent).0, "the same tools find a lie");
+    let mut statement = bytes(&proof["statement"]["bytes"]);
+    let middle = statement.len() - 70;
+    statement[middle] ^= 1;
+    bent = proof.clone();
+    bent["statement"]["bytes"] = STANDARD.encode(statement).into();
+    assert!(check(&bent).1.starts_with("statement False"));
 }
