@@ -2,6 +2,7 @@
 # `make hub`: PostgreSQL (Debian's) in a private folder, the hub's schema, an operator's account, a claim code, and one hub.
 # Prints address, login, password and claim code, then serves until it is ended; PostgreSQL ends with it.
 #   SITEWARDEN_HUB_FOLDER  where it keeps all (run/hub; as root a folder that the user postgres may enter)
+#   SITEWARDEN_HUB_LISTEN  where it listens (127.0.0.1:9443: registered gateways know the address, so it stays)
 #   SITEWARDEN_HUB_BINARY  a hub that is built already
 . "$(dirname "$0")/lib.sh"
 
@@ -46,7 +47,7 @@ cat "$FOLDER/account"
 "$HUB" claim create --tenant Demo
 say "A gateway registers by: sitewarden uplink register --url ADDRESS --ca $FOLDER/state/ca.pem --claim-code CODE"
 # Not exec: PostgreSQL is ended after the hub. A signal to this script ends the hub, then the script goes on to its end.
-"$HUB" serve --state "$FOLDER/state" --listen "${SITEWARDEN_HUB_LISTEN:-127.0.0.1:0}" "$@" &
+"$HUB" serve --state "$FOLDER/state" --listen "${SITEWARDEN_HUB_LISTEN:-127.0.0.1:9443}" "$@" &
 SERVING=$!
 trap 'kill "$SERVING" 2>/dev/null || true' INT TERM
 code=0

@@ -21,6 +21,7 @@ mkdir -p "$LOG"
 export SITEWARDEN_HUB_FOLDER
 SITEWARDEN_HUB_FOLDER="$(mktemp -d /var/tmp/sitewarden-fleet-XXXXXX)"
 chmod 711 "$SITEWARDEN_HUB_FOLDER"
+export SITEWARDEN_HUB_LISTEN=127.0.0.1:0
 STARTED=()
 finish() {
     local id
