@@ -8,7 +8,8 @@ use std::sync::Arc;
 use serde_json::json;
 use sitewarden_core::error::chain;
 use sitewarden_core::{Action, Gate, Resource, Role};
-use sitewarden_devices::{EnrolRequest, Registry, enrol_device};
+use sitewarden_devices::agents::Agents;
+use sitewarden_devices::{EnrolAgent, EnrolRequest, Registry, enrol_agent, enrol_device};
 use sitewarden_identity::NewApiKey;
 use sitewarden_pki::Pki;
 use sitewarden_policy::Policies;
@@ -28,6 +29,7 @@ pub(crate) struct Admin {
     pub(crate) gate: Gate,
     pub(crate) policies: Policies,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) agents: Arc<Agents>,
     pub(crate) pki: Arc<Pki>,
     pub(crate) uplink: Uplink,
 }
@@ -47,6 +49,9 @@ impl Admin {
                 self.enrol(request, approve, false)
                     .await
                     .and_then(|result| serde_json::to_value(result).map_err(|error| error.to_string()))
+            }
+            Request::EnrolAgent { code, name, zone } => {
+                self.enrol_agent(EnrolAgent { code, name, zone }).await
             }
             Request::ApiKeyCreate { name, role, expires_days } => {
                 self.create_key(name, &role, expires_days).await
@@ -108,6 +113,14 @@ impl Admin {
             .await;
         done.map_err(|error| chain(&error))?;
         Ok(json!({"revoked": id}))
+    }
+
+    /// Opens a one-time code for an agent.
+    async fn enrol_agent(&self, request: EnrolAgent) -> Result<serde_json::Value, String> {
+        let permit = self.gate.console(Action::DeviceEnrol, Resource::site());
+        let opened = enrol_agent(&self.store, &self.agents, permit, request, true).await;
+        let opened = opened.map_err(|error| chain(&error))?;
+        serde_json::to_value(opened).map_err(|error| error.to_string())
     }
 
     /// Enrols a device; it counts from its next packet on.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use sitewarden_broker as broker;
 use sitewarden_core::{Event, Gate};
 use sitewarden_devices::Registry;
+use sitewarden_devices::agents::{Agents, SiteKeys, link};
 use sitewarden_identity::Identity;
 use sitewarden_pki::Pki;
 use sitewarden_policy::Policies;
@@ -62,6 +63,7 @@ pub(crate) struct Ground {
     pub(crate) registry: Arc<Registry>,
     pub(crate) checkpoints: Checkpoints,
     pub(crate) uplink: Uplink,
+    pub(crate) agents: Arc<Agents>,
 }
 
 impl Ground {
@@ -79,9 +81,27 @@ impl Ground {
         let pki = Arc::new(sitewarden_pki::build(&pki_config, state, clock.now().wall)?);
         let registry = Arc::new(Registry::default());
         sitewarden_devices::fill(&registry, store.read_blocking(sitewarden_devices::load)?);
+        let keys = sitewarden_pki::agent_keys(state)?;
+        let agents = Arc::new(Agents::new(SiteKeys::new(&keys.link, &keys.signing, &keys.seal)?));
+        store.read_blocking(|conn| agents.load(conn, clock.now().wall))?;
         let checkpoints = Checkpoints::new(store.clone(), gate.clone(), Arc::clone(&pki));
         let uplink = uplink::build(config, clock, &store, &gate, &pki, &checkpoints)?;
-        Ok(Self { clock, store, policies, gate, pki, registry, checkpoints, uplink })
+        Ok(Self { clock, store, policies, gate, pki, registry, agents, checkpoints, uplink })
+    }
+
+    /// What the agents' lines need.
+    fn line_deps(&self) -> link::Deps {
+        let (clock, policies) = (self.clock, self.policies.clone());
+        link::Deps {
+            store: self.store.clone(),
+            gate: self.gate.clone(),
+            agents: Arc::clone(&self.agents),
+            registry: Arc::clone(&self.registry),
+            clock: Arc::new(move || clock.now()),
+            wall_floor: clock::WALL_FLOOR,
+            epochs: self.policies.epochs(),
+            changed: Arc::new(move || policies.entities_changed()),
+        }
     }
 
     pub(crate) fn admin(&self) -> Admin {
@@ -91,6 +111,7 @@ impl Ground {
             gate: self.gate.clone(),
             policies: self.policies.clone(),
             registry: Arc::clone(&self.registry),
+            agents: Arc::clone(&self.agents),
             pki: Arc::clone(&self.pki),
             uplink: self.uplink.clone(),
         }
@@ -168,6 +189,7 @@ struct Parts {
     answers: mpsc::Sender<broker::Committed>,
     broker: broker::Broker,
     broker_addresses: Vec<(broker::shell::Transport, SocketAddr)>,
+    lines: link::Lines,
     https: std::net::TcpListener,
     https_address: SocketAddr,
     console: tokio::net::UnixListener,
@@ -214,6 +236,7 @@ impl Parts {
         )?;
         let transports = config.broker.listeners.iter().map(|listener| listener.transport);
         let broker_addresses = transports.zip(broker.addresses()).collect();
+        let lines = link::build(&config.agents)?;
         let bind_error = |source| web::WebError::Bind { address: config.web.listen, source };
         let https = std::net::TcpListener::bind(config.web.listen).map_err(bind_error)?;
         let https_address = https.local_addr().map_err(bind_error)?;
@@ -230,6 +253,7 @@ impl Parts {
             answers,
             broker,
             broker_addresses,
+            lines,
             https,
             https_address,
             console,
@@ -248,6 +272,7 @@ impl Parts {
             https: self.https_address,
             mqtt: first(broker::shell::Transport::Plain),
             mqtts: first(broker::shell::Transport::Tls),
+            agents: self.lines.address(),
             setup_code: self.identity.setup_code().map(|code| code.expose().to_owned()),
             ca: state.join("ca.pem"),
             ca_words: self.ground.pki.fingerprint().words(),
@@ -256,7 +281,7 @@ impl Parts {
     }
 
     fn spawn(
-        self,
+        mut self,
         config: &Config,
         demo: bool,
         stop: &CancellationToken,
@@ -270,6 +295,7 @@ impl Parts {
             clock: ground.clock,
             inlet: self.batches,
             linger: std::time::Duration::from_millis(config.telemetry.linger_qos0_ms),
+            agents: self.lines.outlet(),
             own: self.own.1,
             committed: self.answers,
             rules: self.rules.subscribe(),
@@ -284,11 +310,13 @@ impl Parts {
             ended: engine_ended.clone(),
         })?;
         let broker = self.broker.spawn();
+        self.lines.spawn(ground.line_deps(), stop);
         let background = background::Deps {
             store: ground.store.clone(),
             gate: ground.gate.clone(),
             clock: ground.clock,
             registry: Arc::clone(&ground.registry),
+            agents: Arc::clone(&ground.agents),
             policies: ground.policies.clone(),
             rules: Arc::clone(&self.rules),
             dialects: self.dialects,
@@ -384,6 +412,7 @@ impl Running {
         }
         background::flush_denials(&self.background, true).await;
         background::save_presence(&self.ground.store, &self.ground.registry).await;
+        background::save_links(&self.ground.store, &self.ground.agents).await;
         stop.cancel();
         if tokio::time::timeout(DRAIN, self.uplink).await.is_err() {
             tracing::warn!("the uplink did not end in time");

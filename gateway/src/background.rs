@@ -10,6 +10,7 @@ use std::time::Duration;
 use sitewarden_core::error::chain;
 use sitewarden_core::{Action, Event, Gate, Resource};
 use sitewarden_devices::Registry;
+use sitewarden_devices::agents::Agents;
 use sitewarden_identity::Identity;
 use sitewarden_pki::Pki;
 use sitewarden_policy::Policies;
@@ -39,6 +40,7 @@ pub(crate) struct Deps {
     pub(crate) gate: Gate,
     pub(crate) clock: Clock,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) agents: Arc<Agents>,
     pub(crate) policies: Policies,
     pub(crate) rules: Arc<Rules>,
     pub(crate) dialects: Arc<DialectFiles>,
@@ -92,6 +94,8 @@ async fn keep_house(deps: Deps) {
         ticks.tick().await;
         let now = deps.clock.now().wall;
         save_presence(&deps.store, &deps.registry).await;
+        save_links(&deps.store, &deps.agents).await;
+        deps.agents.forget_codes(now);
         let days = Duration::from_secs(deps.retention.raw_days.saturating_mul(86_400));
         let bytes = deps.retention.max_mib.saturating_mul(1 << 20);
         let keep = Retention { arrived_before: now.before(days), bytes };
@@ -106,6 +110,20 @@ async fn keep_house(deps: Deps) {
             Ok(false) => {}
             Err(error) => tracing::warn!(error = chain(&error), "the box's certificate was not renewed"),
         }
+    }
+}
+
+/// Keeps what agents' lines are like and when agents were heard.
+pub(crate) async fn save_links(store: &Store, agents: &Agents) {
+    let links = agents.links();
+    if links.is_empty() {
+        return;
+    }
+    let saved = store
+        .write("keeping agents' lines", move |tx| sitewarden_devices::agents::save_links(tx, &links))
+        .await;
+    if let Err(error) = saved {
+        tracing::warn!(error = chain(&error), "what agents' lines are like was not kept");
     }
 }
 

@@ -18,6 +18,7 @@ pub(crate) struct Config {
     pub(crate) site: Site,
     pub(crate) web: Web,
     pub(crate) broker: sitewarden_broker::Config,
+    pub(crate) agents: sitewarden_devices::agents::link::Config,
     pub(crate) store: sitewarden_store::Config,
     pub(crate) telemetry: Telemetry,
     pub(crate) uplink: sitewarden_uplink::Config,
@@ -154,6 +155,7 @@ pub(crate) fn load(path: Option<&Path>) -> Result<Config, ConfigError> {
         .into_iter()
         .chain(config.store.problems())
         .chain(config.telemetry.problem())
+        .chain(config.agents.problems())
         .collect();
     if !problems.is_empty() {
         return Err(ConfigError::Values { path: path.to_owned(), problems });

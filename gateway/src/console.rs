@@ -25,6 +25,8 @@ use crate::limits::{CONSOLE_BYTES, CONSOLE_TIMEOUT};
 pub(crate) enum Request {
     /// Make an MQTT credential, or sign a CSR, for a device.
     Enrol(Enrol),
+    /// Open a one-time code for an agent.
+    EnrolAgent { code: Option<String>, name: Option<String>, zone: Option<String> },
     /// Make an API key.
     ApiKeyCreate { name: String, role: String, expires_days: u32 },
     /// List API keys.

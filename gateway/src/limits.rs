@@ -29,6 +29,10 @@ pub(crate) const HELD_BATCHES: usize = 256;
 /// Longest that a configuration may let readings without acknowledgement wait: that much is lost in a power cut.
 pub(crate) const HELD_MAX: Duration = Duration::from_secs(10);
 
+/// Messages of agents that share one commit when they wait together: as many as a fast site's lines bring while the
+/// disk syncs.
+pub(crate) const MERGED_AGENT_MESSAGES: usize = 64;
+
 /// Messages a slow browser may fall behind in the lossy live channel before it misses some.
 pub(crate) const LIVE_MESSAGES: usize = 1_024;
 

@@ -116,6 +116,19 @@ pub struct EvidenceEvent {
     pub fields: serde_json::Value,
 }
 
+/// What a device signed itself, byte for byte: whoever has its key can check it without the box.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Statement {
+    /// Form of `bytes`: `cose-sign1` (RFC 9052 §4.2).
+    pub format: String,
+    /// Who signed: the agent's identifier in hexadecimal.
+    pub agent: String,
+    /// Its number among the agent's findings, as decimal text.
+    pub sequence: String,
+    /// The signed bytes, base64 (RFC 4648 §4).
+    pub bytes: String,
+}
+
 /// What a finding rests on: the rule, what matched, which events, which window.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
@@ -129,6 +142,9 @@ pub struct Evidence {
     pub events: Vec<EvidenceEvent>,
     /// First and last event time of the window, where the rule has one.
     pub window: Option<(Timestamp, Timestamp)>,
+    /// What its device signed, when the device found it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statement: Option<Statement>,
 }
 
 /// A finding as its producer hands it over; the findings slice makes it a row.

@@ -196,6 +196,10 @@ actions! {
     DenialRecord = "denial:record",
     /// The box keeps sessions, retained and queued messages.
     BrokerPersist = "broker:persist",
+    /// An agent's session on its line.
+    AgentConnect = "agent:connect",
+    /// Readings and findings of an agent.
+    AgentReport = "agent:report",
     /// MQTT CONNECT.
     MqttConnect = "mqtt:connect",
     /// MQTT PUBLISH, wills included.

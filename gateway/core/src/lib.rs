@@ -15,7 +15,7 @@ pub mod time;
 
 pub use asset::{AssetKind, AssetRef, Sighting, Trust};
 pub use event::{Event, LogSource, Value};
-pub use finding::{Evidence, FindingDraft, FindingStatus, Severity};
+pub use finding::{Evidence, FindingDraft, FindingStatus, Severity, Statement};
 pub use gate::{Action, Decider, Decision, Denied, Gate, Permit, Principal, Resource, Role};
 pub use reading::{Reading, ReadingValue, TimeSource};
 pub use time::{Monotonic, Now, Timestamp};

@@ -46,18 +46,10 @@ pub fn sight(tx: &Tx<'_>, permit: Permit, sightings: &[Sighting], demo: bool) ->
         if is_new {
             seen.evicted.extend(make_room(tx)?);
         }
-        let mut device = known.clone().unwrap_or_else(|| Device {
-            id: id.into(),
-            name: id.to_owned(),
-            kind: sighting.kind,
-            zone: String::new(),
-            trust: Trust::AwaitingApproval,
-            via: String::new(),
-            facts: std::collections::BTreeMap::new(),
-            first_seen: sighting.seen,
-            demo,
-            credential: None,
-        });
+        let mut device = match &known {
+            Some(known) => known.clone(),
+            None => new_device(tx, sighting, demo)?,
+        };
         add_facts(&mut device, sighting);
         if known.as_ref() == Some(&device) {
             continue;
@@ -71,6 +63,38 @@ pub fn sight(tx: &Tx<'_>, permit: Permit, sightings: &[Sighting], demo: bool) ->
         seen.devices.push(device);
     }
     Ok(seen)
+}
+
+/// A sensor of an agent is part of it: it stands where the agent stands, and has its name and place.
+fn agent_of(tx: &Tx<'_>, sighting: &Sighting) -> Result<Option<Device>, DeviceError> {
+    let agent = sighting.via.as_ref().map(AssetRef::as_str).filter(|via| {
+        let own = sighting.asset.as_str().strip_prefix(*via).is_some_and(|rest| rest.starts_with(':'));
+        own && crate::agents::wire_id(via).is_some()
+    });
+    match agent {
+        Some(agent) if rows::exists(tx.sql(), agent)? => rows::get(tx.sql(), agent).map(Some),
+        _ => Ok(None),
+    }
+}
+
+fn new_device(tx: &Tx<'_>, sighting: &Sighting, demo: bool) -> Result<Device, DeviceError> {
+    let id = sighting.asset.as_str();
+    let agent = agent_of(tx, sighting)?;
+    let number = id.rsplit(':').next().unwrap_or_default();
+    Ok(Device {
+        id: id.into(),
+        name: agent
+            .as_ref()
+            .map_or_else(|| id.to_owned(), |agent| format!("{}, sensor {number}", agent.name)),
+        kind: sighting.kind,
+        zone: agent.as_ref().map(|agent| agent.zone.clone()).unwrap_or_default(),
+        trust: agent.as_ref().map_or(Trust::AwaitingApproval, |agent| agent.trust),
+        via: String::new(),
+        facts: std::collections::BTreeMap::new(),
+        first_seen: sighting.seen,
+        demo: agent.map_or(demo, |agent| agent.demo),
+        credential: None,
+    })
 }
 
 fn add_facts(device: &mut Device, sighting: &Sighting) {
@@ -98,7 +122,7 @@ fn cut(text: &str) -> &str {
 }
 
 /// When the inventory is full, the device that awaits approval longest goes; approved ones never do.
-fn make_room(tx: &Tx<'_>) -> Result<Option<String>, DeviceError> {
+pub(crate) fn make_room(tx: &Tx<'_>) -> Result<Option<String>, DeviceError> {
     let count: usize =
         tx.sql().query_row("SELECT count(*) FROM device", [], |row| row.get(0)).doing("counting devices")?;
     if count < DEVICES {
@@ -335,7 +359,7 @@ pub fn device_id(id: &str) -> Result<String, DeviceError> {
     Ok(id.to_owned())
 }
 
-fn text(field: &'static str, text: &str) -> Result<String, DeviceError> {
+pub(crate) fn text(field: &'static str, text: &str) -> Result<String, DeviceError> {
     let text = text.trim();
     if text.len() > TEXT_BYTES {
         return Err(DeviceError::Text { field, why: "it is longer than 200 bytes" });

@@ -67,7 +67,7 @@ impl From<DeviceError> for ApiError {
     }
 }
 
-fn sentence(error: &DeviceError) -> String {
+pub(crate) fn sentence(error: &dyn std::error::Error) -> String {
     let text = error.to_string();
     let mut letters = text.chars();
     let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();

@@ -5,6 +5,7 @@
 //! Invariants: a credential is bound to one client id; every change is one record of the site log; no
 //! secret is stored or logged in clear.
 
+pub mod agents;
 pub mod limits;
 
 mod acts;
@@ -24,16 +25,21 @@ pub use device::{
 pub use error::DeviceError;
 pub use registry::{Known, Proof, Registry};
 pub use routes::{
-    Certificate, Deps, DeviceView, EnrolRequest, EnrolResult, LatestOf, LatestView, OpenFindings, SignCsr,
-    ValueView, enrol_device, routes,
+    AgentEnrolment, Certificate, Deps, DeviceView, EnrolAgent, EnrolRequest, EnrolResult, LatestOf,
+    LatestView, OpenFindings, SignCsr, ValueView, enrol_agent, enrol_device, routes, terminal_qr,
 };
 pub use rows::{load, save_presence};
 
 use sitewarden_store::Migrations;
 
 /// Tables of this slice.
-pub const MIGRATIONS: Migrations =
-    Migrations { slice: "devices", steps: &[(1, "device", include_str!("migrations/001_device.sql"))] };
+pub const MIGRATIONS: Migrations = Migrations {
+    slice: "devices",
+    steps: &[
+        (1, "device", include_str!("migrations/001_device.sql")),
+        (2, "agent", include_str!("migrations/002_agent.sql")),
+    ],
+};
 
 /// Fills the registry from the store.
 pub fn fill(registry: &Registry, devices: Vec<(Device, Presence)>) {

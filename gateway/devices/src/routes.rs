@@ -19,13 +19,17 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::acts::{self, Edit};
+use crate::agents::Agents;
 use crate::device::{Device, parse_kind};
 use crate::error::DeviceError;
 use crate::registry::Registry;
 
+mod agents;
 mod enrol;
+mod link;
 mod view;
 
+pub use agents::{AgentEnrolment, EnrolAgent, enrol_agent, terminal_qr};
 pub use enrol::{Certificate, EnrolRequest, EnrolResult, enrol_device};
 use view::DeviceDetail;
 pub use view::{DeviceView, LatestView, ValueView};
@@ -48,6 +52,8 @@ pub struct Deps {
     pub gate: Gate,
     /// The inventory in memory.
     pub registry: Arc<Registry>,
+    /// Agents in memory.
+    pub agents: Arc<Agents>,
     /// Wall time of the box.
     pub now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// Latest values of a device.
@@ -77,6 +83,11 @@ pub fn routes(deps: Deps) -> OpenApiRouter {
         .routes(routes!(quarantine))
         .routes(routes!(release))
         .routes(routes!(enrol::enrol))
+        .routes(routes!(agents::enrol))
+        .routes(routes!(agents::pending))
+        .routes(routes!(agents::withdraw))
+        .routes(routes!(agents::revoke))
+        .routes(routes!(agents::parameters))
         .with_state(deps)
 }
 

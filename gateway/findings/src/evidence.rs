@@ -44,7 +44,8 @@ pub(crate) fn bounded(evidence: &Evidence) -> (Evidence, String) {
         } else if !evidence.atoms.is_empty() {
             evidence.atoms.truncate(evidence.atoms.len() / 2);
         } else {
-            evidence = Evidence::default();
+            // The statement has a bound of its own, far below this one.
+            evidence = Evidence { statement: evidence.statement.take(), ..Evidence::default() };
         }
     }
 }
@@ -119,6 +120,7 @@ mod tests {
             atoms: vec![atom; 3],
             events: vec![event(&huge); 3],
             window: None,
+            statement: None,
         };
         assert!(bounded(&evidence).1.len() <= EVIDENCE_BYTES);
         let (kept, _) =

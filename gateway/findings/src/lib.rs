@@ -20,7 +20,9 @@ pub use error::FindingError;
 pub use raise::{About, Outcome, Raised, raise};
 pub use read::{Counts, Filter, counts, detail, get, list, matches_by_rule, open_by_asset};
 pub use routes::{Deps, routes};
-pub use view::{AtomView, DetailView, EventView, EvidenceView, FindingView, HistoryView, WindowView};
+pub use view::{
+    AtomView, DetailView, EventView, EvidenceView, FindingView, HistoryView, StatementView, WindowView,
+};
 
 use sitewarden_store::Migrations;
 

@@ -2,7 +2,8 @@
 //!
 //! The drafts of one batch are folded per dedup key first, so that a thousand repeats in one commit cost one row
 //! and one record. Invariants: one row per key; a raised, reopened or cleared finding has a record in the same commit; a
-//! repeat has one at most each [`RECORD_EVERY`], and always when the severity rises.
+//! repeat has one at most each [`RECORD_EVERY`], and always when the severity rises. What a device signed itself always
+//! has a record of its own with the signed bytes, whatever it changes.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -67,7 +68,7 @@ pub fn raise(
         let known = rows::by_key(tx, &run.key)?;
         let batch = Batch { tx, actor: &actor, run: &run, about };
         raised.extend(match (known, run.cleared) {
-            (None, true) => None,
+            (None, true) => batch.note()?,
             (None, false) => Some(batch.insert()?),
             (Some(finding), true) => batch.clear(finding)?,
             (Some(finding), false) => Some(batch.repeat(finding)?),
@@ -94,7 +95,9 @@ fn fold(drafts: &[FindingDraft]) -> Vec<Run<'_>> {
     for draft in drafts {
         let open = last_run.get(&*draft.dedup_key).and_then(|&place| runs.get_mut(place));
         match open {
-            Some(run) if run.cleared == draft.cleared => {
+            Some(run)
+                if run.cleared == draft.cleared && !run.signed() && draft.evidence.statement.is_none() =>
+            {
                 run.count += 1;
                 run.first_seen = run.first_seen.min(draft.time);
                 run.last_seen = run.last_seen.max(draft.time);
@@ -123,6 +126,12 @@ fn bounded_key(key: &Arc<str>) -> Arc<str> {
     }
     let hash: [u8; 32] = Sha256::digest(key.as_bytes()).into();
     format!("sha256:{}", sitewarden_store::site_log::verify::hex(&hash)).into()
+}
+
+impl Run<'_> {
+    const fn signed(&self) -> bool {
+        self.latest.evidence.statement.is_some()
+    }
 }
 
 struct Batch<'a> {
@@ -209,7 +218,7 @@ impl Batch<'_> {
             finding.severity = draft.severity;
             count_change(&mut finding, now);
         }
-        if reopened || worse || due {
+        if reopened || worse || due || self.run.signed() {
             finding.summary = cut(&draft.evidence.reason, TEXT_BYTES).to_owned();
             finding.asset_name = self.name_of(finding.asset.as_ref()).0;
             finding.recorded = now;
@@ -226,9 +235,11 @@ impl Batch<'_> {
     fn clear(&self, mut finding: Finding) -> Result<Option<Raised>, FindingError> {
         let now = self.tx.now();
         if finding.status == FindingStatus::Closed {
-            return Ok(None);
+            return self.note();
         }
-        if finding.changes >= FLAPS && now.since(finding.changes_since) < RECORD_EVERY {
+        // How often a device may sign is bounded on its line.
+        let flaps = finding.changes >= FLAPS && now.since(finding.changes_since) < RECORD_EVERY;
+        if flaps && !self.run.signed() {
             tracing::debug!(finding = finding.id, "a finding that flaps is not cleared in this minute");
             return Ok(None);
         }
@@ -242,13 +253,29 @@ impl Batch<'_> {
         Ok(Some(Raised { id: finding.id, outcome: Outcome::Cleared, seq: finding.log_seq }))
     }
 
+    /// What a device signed and what changes nothing is kept in the log all the same.
+    fn note(&self) -> Result<Option<Raised>, FindingError> {
+        let draft = self.run.latest;
+        if let Some(statement) = &draft.evidence.statement {
+            let body = json!({
+                "rule_id": cut(&draft.rule_id, TEXT_BYTES),
+                "asset": draft.asset,
+                "cleared": draft.cleared,
+                "statement": statement,
+            });
+            self.tx.append(self.actor, "finding.noted", body)?;
+        }
+        Ok(None)
+    }
+
     /// The record, the latest evidence and the line of history that belong to one change.
     fn record(&self, finding: &Finding, kind: &str) -> Result<(), FindingError> {
         let (mut kept, json) = evidence::bounded(&self.run.latest.evidence);
         evidence::put(self.tx, finding.id, Part::Latest, &json)?;
         // The rule's text is the same in each of its findings; the log names the rule instead.
         kept.rule_source.clear();
-        let body = json!({
+        let statement = kept.statement.take();
+        let mut body = json!({
             "id": finding.id.to_string(),
             "rule_id": finding.rule_id,
             "title": finding.title,
@@ -264,6 +291,9 @@ impl Batch<'_> {
             "demo": finding.demo,
             "evidence": kept,
         });
+        if let (Some(statement), Some(body)) = (statement, body.as_object_mut()) {
+            body.insert("statement".to_owned(), json!(statement));
+        }
         let seq = self.tx.append(self.actor, kind, body)?;
         rows::add_history(self.tx, finding.id, seq, &self.actor.label(), kind, &finding.summary)
     }

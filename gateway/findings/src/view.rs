@@ -79,6 +79,22 @@ pub struct EvidenceView {
     pub events: Vec<EventView>,
     /// First and last event time of the rule's window.
     pub window: Option<WindowView>,
+    /// What its device signed, byte for byte; null when the box found it.
+    pub statement: Option<StatementView>,
+}
+
+/// What a device signed itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = SignedStatement)]
+pub struct StatementView {
+    /// `cose-sign1`.
+    pub format: String,
+    /// The agent's identifier.
+    pub agent: String,
+    /// Its number among the agent's findings.
+    pub sequence: String,
+    /// The signed bytes, base64.
+    pub bytes: String,
 }
 
 /// One comparison of the rule.
@@ -165,6 +181,12 @@ impl From<Evidence> for EvidenceView {
             atoms: evidence.atoms.into_iter().map(AtomView::from).collect(),
             events: evidence.events.into_iter().map(EventView::from).collect(),
             window: evidence.window.map(|(from, to)| WindowView { from, to }),
+            statement: evidence.statement.map(|signed| StatementView {
+                format: signed.format,
+                agent: signed.agent,
+                sequence: signed.sequence,
+                bytes: signed.bytes,
+            }),
         }
     }
 }

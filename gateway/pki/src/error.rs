@@ -32,6 +32,25 @@ pub enum PkiError {
         /// The file that is there.
         present: PathBuf,
     },
+    /// The keys for agents are lost.
+    #[error(
+        "{} is missing, but {} is there; nothing was changed. Restore it from the newest backup, or remove both to make new keys (every agent must be enrolled again)",
+        missing.display(), present.display()
+    )]
+    KeysGone {
+        /// The file that is missing.
+        missing: PathBuf,
+        /// The file that is there.
+        present: PathBuf,
+    },
+    /// The keys for agents are those of another box.
+    #[error("{} and {} do not belong together; nothing was changed. Restore both from the same backup", private.display(), public.display())]
+    ForeignKeys {
+        /// The keys.
+        private: PathBuf,
+        /// What they should fit.
+        public: PathBuf,
+    },
     /// A file holds something else.
     #[error("{} is not {what}; nothing was changed. Restore it from the newest backup", path.display())]
     Damaged {

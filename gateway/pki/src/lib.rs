@@ -8,6 +8,7 @@
 
 pub mod limits;
 
+mod agents;
 mod certificates;
 mod client;
 mod error;
@@ -35,6 +36,7 @@ use zeroize::Zeroizing;
 use crate::limits::SERVER_NAMES;
 use crate::tls::Resolver;
 
+pub use agents::{AgentKeys, agent_keys};
 pub use client::ClientIdentity;
 pub use error::PkiError;
 pub use fingerprint::Fingerprint;

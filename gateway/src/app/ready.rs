@@ -12,6 +12,7 @@ pub(crate) struct Ready {
     pub(super) https: SocketAddr,
     pub(super) mqtt: Option<SocketAddr>,
     pub(super) mqtts: Option<SocketAddr>,
+    pub(super) agents: Option<SocketAddr>,
     pub(super) setup_code: Option<String>,
     pub(super) ca: PathBuf,
     pub(super) ca_words: String,
@@ -26,6 +27,7 @@ impl Ready {
             "https": format!("https://{}", reachable(self.https)),
             "mqtt": self.mqtt.map(|address| reachable(address).to_string()),
             "mqtts": self.mqtts.map(|address| reachable(address).to_string()),
+            "agents": self.agents.map(|address| reachable(address).to_string()),
             "setup_code": self.setup_code,
             "ca": self.ca,
             "demo": self.demo,
@@ -46,6 +48,9 @@ impl Ready {
         }
         if let Some(address) = self.mqtt {
             lines.push(format!("  MQTT        {}", reachable(address)));
+        }
+        if let Some(address) = self.agents {
+            lines.push(format!("  agents      {}", reachable(address)));
         }
         if self.demo {
             lines.push("  demo        a small cold store is played; nothing of it is real".to_owned());

@@ -13,9 +13,42 @@ use super::{CommandResult, StateDir, complain, say};
 use crate::console::{self, Answer, Enrol, Request};
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct EnrolArgs {
+    #[command(subcommand)]
+    kind_of: Option<EnrolKind>,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum EnrolKind {
+    /// Open a one-time code for an agent on a serial line or TCP
+    Agent(AgentArgs),
+}
+
+#[derive(Debug, Args)]
+struct AgentArgs {
+    /// The code that the agent shows, typed or the text of its QR code; without one the box makes a code
+    code: Option<String>,
+    /// Name for people
+    #[arg(long)]
+    name: Option<String>,
+    /// Where it is
+    #[arg(long)]
+    zone: Option<String>,
+    #[command(flatten)]
+    state: StateDir,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct DeviceArgs {
     /// Id of the device; it is its MQTT client id too
-    id: String,
+    #[arg(required = true)]
+    id: Option<String>,
     /// Name for people
     #[arg(long)]
     name: Option<String>,
@@ -141,9 +174,40 @@ fn days(text: &str) -> Result<u32, String> {
 }
 
 pub(super) fn enrol(args: EnrolArgs) -> CommandResult {
+    match args.kind_of {
+        Some(EnrolKind::Agent(agent)) => enrol_agent(agent),
+        None => enrol_device(args.device),
+    }
+}
+
+fn enrol_agent(args: AgentArgs) -> CommandResult {
+    let AgentArgs { code, name, zone, state, json } = args;
+    ask_and(&state, &Request::EnrolAgent { code, name, zone }, json, enrolment_for_people)
+}
+
+/// The code large enough to be read and scanned off a terminal.
+fn enrolment_for_people(opened: &Value) -> String {
+    let text = |key: &str| opened[key].as_str().unwrap_or_default();
+    let mut lines = vec![format!("code:     {}   (open until {})", text("code"), text("expires"))];
+    if opened["made_by_box"] == Value::Bool(true) {
+        lines.push(format!("QR text:  {}", text("qr_text")));
+        lines.push(format!("site key: {}", text("site_key")));
+        lines.push(sitewarden_devices::terminal_qr(text("qr_text")).unwrap_or_default());
+        lines.push("Give this code to the agent; it connects by itself.".to_owned());
+    } else {
+        lines.push(format!("site key: {}", text("site_key")));
+        lines.push(
+            "The agent that shows this code is enrolled as soon as it is on a line of this box.".to_owned(),
+        );
+    }
+    lines.join("\n")
+}
+
+fn enrol_device(args: DeviceArgs) -> CommandResult {
     let csr_pem = args.csr.as_ref().map(std::fs::read_to_string).transpose()?;
     let enrol = Enrol {
-        id: args.id,
+        // clap insists on it where no subcommand is given.
+        id: args.id.unwrap_or_default(),
         name: args.name,
         zone: args.zone,
         kind: args.kind,
@@ -164,6 +228,16 @@ pub(super) fn api_key(command: ApiKey) -> CommandResult {
 }
 
 fn ask(state: &StateDir, request: &Request, json: bool) -> CommandResult {
+    ask_and(state, request, json, |result| for_people(result, 0))
+}
+
+/// Asks the running gateway, or does it here when none runs; `show` says the result to people.
+fn ask_and(
+    state: &StateDir,
+    request: &Request,
+    json: bool,
+    show: impl FnOnce(&Value) -> String,
+) -> CommandResult {
     let dir = state.path();
     let answer = match console::ask(&dir, request)? {
         Some(answer) => answer,
@@ -171,7 +245,7 @@ fn ask(state: &StateDir, request: &Request, json: bool) -> CommandResult {
     };
     match answer {
         Answer::Done(result) if json => say(&result.to_string()),
-        Answer::Done(result) => say(&for_people(&result, 0)),
+        Answer::Done(result) => say(&show(&result)),
         Answer::Failed(reason) => {
             complain(&reason);
             return Ok(ExitCode::FAILURE);

@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 use serde_json::Value;
 use sitewarden_broker::Committed;
 use sitewarden_core::{Action, AssetRef, FindingDraft, Gate, Resource};
+use sitewarden_devices::agents::{AgentFinding, Taken, take_finding};
 use sitewarden_devices::{Registry, Seen};
 use sitewarden_findings::About;
 use sitewarden_store::{Tx, WriteError};
@@ -18,8 +19,8 @@ use sitewarden_telemetry::LatestValues;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc};
 
-use super::Metrics;
 use super::prepare::Work;
+use super::{Metrics, Rescue};
 use crate::clock::Clock;
 
 #[derive(Debug, Error)]
@@ -28,10 +29,20 @@ pub(crate) enum CommitError {
     Telemetry(#[source] sitewarden_telemetry::TelemetryError),
     #[error("storing findings")]
     Findings(#[source] sitewarden_findings::FindingError),
+    #[error("storing findings of agents")]
+    Signed(#[source] sitewarden_store::StoreError),
     #[error("storing sightings")]
     Devices(#[source] sitewarden_devices::DeviceError),
     #[error("storing the broker's state")]
     Broker(#[source] sitewarden_store::StoreError),
+}
+
+/// What a commit did that others must hear of.
+#[derive(Default)]
+pub(crate) struct Applied {
+    seen: Seen,
+    /// Places in [`Work::signed`] of findings that were not taken: their agent is gone.
+    refused: Vec<usize>,
 }
 
 /// Everything of one piece of work in the writer's transaction.
@@ -41,7 +52,7 @@ pub(crate) fn apply(
     registry: &Registry,
     work: &Work,
     demo: bool,
-) -> Result<Seen, CommitError> {
+) -> Result<Applied, CommitError> {
     let permit = |action| gate.system("pipeline", action, Resource::site());
     let seen = if work.sightings.is_empty() {
         Seen::default()
@@ -49,7 +60,11 @@ pub(crate) fn apply(
         sitewarden_devices::sight(tx, permit(Action::DeviceSight), &work.sightings, demo)
             .map_err(CommitError::Devices)?
     };
-    if !work.findings.is_empty() {
+    let (signed, refused) = take_signed(tx, gate, &work.signed)?;
+    for drafts in [&work.findings, &signed] {
+        if drafts.is_empty() {
+            continue;
+        }
         let about = |asset: &AssetRef| {
             let fresh = seen.devices.iter().find(|device| *device.id == *asset.as_str());
             let known = registry.get(asset.as_str());
@@ -57,7 +72,7 @@ pub(crate) fn apply(
                 .or(known.as_deref())
                 .map_or_else(About::default, |device| About { name: device.name.clone(), demo: device.demo })
         };
-        sitewarden_findings::raise(tx, permit(Action::FindingRaise), &work.findings, &about)
+        sitewarden_findings::raise(tx, permit(Action::FindingRaise), drafts, &about)
             .map_err(CommitError::Findings)?;
     }
     sitewarden_telemetry::append(tx, permit(Action::TelemetryAppend), &work.readings, &work.unknown)
@@ -65,7 +80,25 @@ pub(crate) fn apply(
     if !work.ops.is_empty() {
         sitewarden_broker::store::apply(tx, &work.ops).map_err(CommitError::Broker)?;
     }
-    Ok(seen)
+    Ok(Applied { seen, refused })
+}
+
+/// The drafts of signed findings that were not taken before, and the places of those whose agent is gone.
+fn take_signed(
+    tx: &Tx<'_>,
+    gate: &Gate,
+    signed: &[AgentFinding],
+) -> Result<(Vec<FindingDraft>, Vec<usize>), CommitError> {
+    let (mut drafts, mut refused) = (Vec::new(), Vec::new());
+    for (place, finding) in signed.iter().enumerate() {
+        let permit = gate.system("agent", Action::FindingRaise, Resource::site());
+        match take_finding(tx, permit, finding.wire, finding.sequence).map_err(CommitError::Signed)? {
+            Taken::New => drafts.push(finding.draft.clone()),
+            Taken::Before => {}
+            Taken::NoAgent => refused.push(place),
+        }
+    }
+    Ok((drafts, refused))
 }
 
 /// What happens once the writer has answered. Runs on the writer thread: short, never blocking.
@@ -76,7 +109,7 @@ pub(crate) struct Answer {
     pub(crate) latest: Arc<LatestValues>,
     pub(crate) committed: mpsc::Sender<Committed>,
     pub(crate) live: broadcast::Sender<Arc<Value>>,
-    pub(crate) rescue: mpsc::Sender<Vec<FindingDraft>>,
+    pub(crate) rescue: mpsc::Sender<Rescue>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: Clock,
     /// Given back last: only then may the engine run further ahead.
@@ -84,11 +117,14 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    pub(crate) fn give(self, result: Result<Seen, WriteError<CommitError>>) {
+    pub(crate) fn give(self, result: Result<Applied, WriteError<CommitError>>) {
         self.metrics.waiting.fetch_sub(1, Ordering::Relaxed);
         let ok = match result {
-            Ok(seen) => {
-                self.show(seen);
+            Ok(applied) => {
+                self.show(applied.seen);
+                for (place, finding) in self.work.signed.iter().enumerate() {
+                    finding.answer(!applied.refused.contains(&place));
+                }
                 true
             }
             Err(error) => {
@@ -147,11 +183,13 @@ impl Answer {
         let cause = error.source().map(sitewarden_core::error::chain).unwrap_or_default();
         tracing::warn!(%error, cause, messages = self.work.readings.len(), "a commit of the pipeline failed; its messages are not acknowledged");
         let alone = self.work.batches.is_empty() && self.work.readings.is_empty();
-        if !self.work.findings.is_empty()
-            && !alone
-            && self.rescue.try_send(self.work.findings.clone()).is_err()
-        {
-            tracing::warn!("findings of a failed commit could not be kept for another try");
+        if self.work.findings.is_empty() && self.work.signed.is_empty() {
+            return;
+        }
+        let rescue = (self.work.findings.clone(), self.work.signed.clone());
+        if alone || self.rescue.try_send(rescue).is_err() {
+            tracing::warn!("findings of a failed commit are not kept for another try");
+            self.work.signed.iter().for_each(|finding| finding.answer(false));
         }
     }
 }

@@ -24,6 +24,7 @@ use sitewarden_broker::{Batch, Committed};
 use sitewarden_core::{Event, FindingDraft, Gate};
 use sitewarden_detect::RuleSet;
 use sitewarden_devices::Registry;
+use sitewarden_devices::agents::{AgentFinding, Told};
 use sitewarden_ingest::Dialects;
 use sitewarden_store::Store;
 use sitewarden_telemetry::LatestValues;
@@ -31,7 +32,7 @@ use tokio::sync::{Semaphore, broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::limits::{COMMITS_AHEAD, HELD_BATCHES, HELD_READINGS, MERGED_BATCHES};
+use crate::limits::{COMMITS_AHEAD, HELD_BATCHES, HELD_READINGS, MERGED_AGENT_MESSAGES, MERGED_BATCHES};
 use held::Held;
 use prepare::{Preparer, Work};
 
@@ -42,6 +43,8 @@ pub(crate) struct Deps {
     pub(crate) clock: Clock,
     /// From the broker.
     pub(crate) inlet: mpsc::Receiver<Batch>,
+    /// From the agents' lines.
+    pub(crate) agents: mpsc::Receiver<Told>,
     /// From the box itself: log-ins, denials.
     pub(crate) own: mpsc::Receiver<Event>,
     /// To the broker.
@@ -95,13 +98,16 @@ pub(crate) fn spawn(deps: Deps) -> std::io::Result<std::thread::JoinHandle<()>> 
     })
 }
 
+/// Findings of a commit that failed: the rules', and those that agents signed.
+pub(crate) type Rescue = (Vec<FindingDraft>, Vec<AgentFinding>);
+
 struct Engine {
     deps: Deps,
     preparer: Preparer,
     slots: Arc<Semaphore>,
     held: Held,
     /// Findings whose commit failed (disk full) come back to be tried alone, from the reserve.
-    rescued: (mpsc::Sender<Vec<FindingDraft>>, mpsc::Receiver<Vec<FindingDraft>>),
+    rescued: (mpsc::Sender<Rescue>, mpsc::Receiver<Rescue>),
 }
 
 impl Engine {
@@ -156,11 +162,15 @@ impl Engine {
                     let dialects = Arc::clone(&self.deps.dialects.borrow_and_update());
                     self.preparer.replace_dialects(dialects);
                 }
-                Some(drafts) = self.rescued.1.recv() => work.findings.extend(drafts),
+                Some((drafts, signed)) = self.rescued.1.recv() => {
+                    work.findings.extend(drafts);
+                    work.signed.extend(signed);
+                }
                 Some(event) = self.deps.own.recv() => {
                     let now = self.deps.clock.now();
                     self.preparer.event(&event, now, &mut work);
                 }
+                Some(told) = self.deps.agents.recv() => self.take_told(told, &mut work),
                 batch = self.deps.inlet.recv() => match batch {
                     Some(batch) => self.take(batch, &mut work),
                     None => ended = true,
@@ -197,6 +207,21 @@ impl Engine {
         while let Ok(event) = self.deps.own.try_recv() {
             self.preparer.event(&event, now, work);
         }
+        if let Ok(told) = self.deps.agents.try_recv() {
+            self.take_told(told, work);
+        }
+    }
+
+    /// Takes what an agent said and whatever else of agents already waits.
+    fn take_told(&mut self, first: Told, work: &mut Work) {
+        let now = self.deps.clock.now();
+        let mut next = Some(first);
+        let mut merged = 0;
+        while let Some(told) = next {
+            self.preparer.told(told, now, work);
+            merged += 1;
+            next = if merged < MERGED_AGENT_MESSAGES { self.deps.agents.try_recv().ok() } else { None };
+        }
     }
 
     fn submit(&self, work: Work, slot: tokio::sync::OwnedSemaphorePermit) {
@@ -204,7 +229,7 @@ impl Engine {
         let add = |counter: &AtomicU64, count: usize| counter.fetch_add(count as u64, Ordering::Relaxed);
         add(&metrics.readings, work.readings.len());
         add(&metrics.unknown, work.unknown.len());
-        add(&metrics.findings, work.findings.len());
+        add(&metrics.findings, work.findings.len() + work.signed.len());
         add(&metrics.waiting, 1);
         let listened = self.deps.latest.receiver_count() > 0;
         let work = Arc::new(work);

@@ -15,6 +15,7 @@ use sitewarden_core::{
 };
 use sitewarden_detect::{Engine, RuleSet};
 use sitewarden_devices::Registry;
+use sitewarden_devices::agents::{AgentFinding, Told};
 use sitewarden_ingest::Dialects;
 use sitewarden_telemetry::UnknownPayload;
 
@@ -31,6 +32,8 @@ pub(crate) struct Work {
     /// Only what the inventory does not have yet.
     pub(crate) sightings: Vec<Sighting>,
     pub(crate) findings: Vec<FindingDraft>,
+    /// Findings that agents signed; each is taken once and answered.
+    pub(crate) signed: Vec<AgentFinding>,
     pub(crate) ops: Vec<StoreOp>,
     /// Connections that came and went: client asset, address where it came, when.
     pub(crate) presence: Vec<(AssetRef, Option<String>, Timestamp)>,
@@ -46,6 +49,7 @@ impl Work {
             && self.unknown.is_empty()
             && self.sightings.is_empty()
             && self.findings.is_empty()
+            && self.signed.is_empty()
             && self.ops.is_empty()
             && self.presence.is_empty()
     }
@@ -56,6 +60,7 @@ impl Work {
         !self.awaited
             && self.sightings.is_empty()
             && self.findings.is_empty()
+            && self.signed.is_empty()
             && self.ops.is_empty()
             && self.presence.is_empty()
     }
@@ -69,6 +74,8 @@ pub(crate) struct Preparer {
     fields: ReadingFields,
     /// New assets of commits under way, so that a burst makes one sighting of each.
     seen: HashSet<AssetRef>,
+    /// What stands for a topic in readings of agents.
+    agent_topic: Arc<str>,
     /// Of the inventory that the engine was told last.
     inventory: u64,
 }
@@ -77,7 +84,15 @@ impl Preparer {
     pub(crate) fn new(engine: Engine, dialects: Arc<Dialects>, registry: Arc<Registry>) -> Self {
         // A version that no registry has yet: the engine is told the inventory first.
         let inventory = u64::MAX;
-        Self { engine, dialects, registry, fields: ReadingFields::default(), seen: HashSet::new(), inventory }
+        Self {
+            engine,
+            dialects,
+            registry,
+            fields: ReadingFields::default(),
+            seen: HashSet::new(),
+            agent_topic: "".into(),
+            inventory,
+        }
     }
 
     /// What the rules remember.
@@ -173,6 +188,64 @@ impl Preparer {
                 received: publish.received,
             });
         }
+    }
+
+    /// What an agent said on its line, or what happened there.
+    pub(crate) fn told(&mut self, told: Told, now: Now, work: &mut Work) {
+        match told {
+            Told::Readings(readings) => {
+                for reading in readings {
+                    self.sensor_of_agent(&reading.asset, reading.via.as_ref(), reading.received, work);
+                    // Its sensors stand where the agent stands: it is let through only while it is trusted.
+                    let standing = Standing { trusted: true, ..self.standing(&reading.asset) };
+                    let event = self.fields.event(&reading, &self.agent_topic, &standing);
+                    self.engine.handle_event(&event, now, &mut work.findings);
+                    work.readings.push(reading);
+                }
+            }
+            Told::Finding(finding) => {
+                let via = AssetRef::new(&sitewarden_devices::agents::inventory_id(finding.wire));
+                if let Some(asset) = finding.draft.asset.as_ref().filter(|asset| **asset != via) {
+                    self.sensor_of_agent(asset, Some(&via), now.wall, work);
+                }
+                work.signed.push(*finding);
+            }
+            Told::Event(event) => {
+                let field = |name: &str| {
+                    event.fields.iter().find(|(key, _)| &**key == name).and_then(|(_, value)| match value {
+                        sitewarden_core::Value::Text(text) => Some(&**text),
+                        _ => None,
+                    })
+                };
+                if let Some(asset) = &event.asset {
+                    let line = field("line").unwrap_or_default().to_owned();
+                    match field("action") {
+                        Some("connected") => work.presence.push((asset.clone(), Some(line), event.time)),
+                        Some("disconnected") => work.presence.push((asset.clone(), None, event.time)),
+                        _ => {}
+                    }
+                }
+                self.engine.handle_event(&event, now, &mut work.findings);
+            }
+        }
+    }
+
+    fn sensor_of_agent(
+        &mut self,
+        sensor: &AssetRef,
+        agent: Option<&AssetRef>,
+        seen: Timestamp,
+        work: &mut Work,
+    ) {
+        let sighting = Sighting {
+            asset: sensor.clone(),
+            kind: AssetKind::Sensor,
+            via: agent.cloned(),
+            facts: Vec::new(),
+            seen,
+        };
+        // A batch of another kind may have cleared the list: two sightings of one sensor are one device.
+        self.sighting(sighting, work);
     }
 
     fn standing(&self, asset: &AssetRef) -> Standing {

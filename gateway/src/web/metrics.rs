@@ -16,6 +16,7 @@ use super::Site;
 pub(crate) async fn page(State(site): State<Site>) -> Response {
     let mut page = Page::default();
     broker_metrics(&site, &mut page);
+    agent_metrics(&site, &mut page);
     store_metrics(&site, &mut page);
     policy_metrics(&site, &mut page);
     uplink_metrics(&site, &mut page).await;
@@ -135,6 +136,30 @@ async fn uplink_metrics(site: &Site, page: &mut Page) {
         ] {
             page.sample(&format!("sitewarden_uplink_{name}"), "gauge", help, &[], float(value));
         }
+    }
+}
+
+fn agent_metrics(site: &Site, page: &mut Page) {
+    let agents = &site.ground.agents;
+    let (all, connected) = agents.count();
+    let totals = agents.totals();
+    page.sample("sitewarden_agents", "gauge", "Agents that were ever enrolled", &[], float(all as u64));
+    let help = "Agents whose session stands";
+    page.sample("sitewarden_agents_connected", "gauge", help, &[], float(connected as u64));
+    let help = "Messages that proved to be an agent's";
+    page.sample("sitewarden_agent_messages_total", "counter", help, &[], float(totals.ok));
+    let help = "Findings acknowledged to agents";
+    page.sample(
+        "sitewarden_agent_findings_acknowledged_total",
+        "counter",
+        help,
+        &[],
+        float(totals.acknowledged),
+    );
+    let name = "sitewarden_agent_frames_dropped_total";
+    page.head(name, "counter", "Frames on agents' lines that meant nothing");
+    for (reason, count) in &totals.dropped {
+        page.value(name, &[("reason", reason)], float(*count));
     }
 }
 

@@ -122,6 +122,7 @@ fn devices(site: &Site) -> sitewarden_devices::Deps {
         store: ground.store.clone(),
         gate: ground.gate.clone(),
         registry: Arc::clone(&ground.registry),
+        agents: Arc::clone(&ground.agents),
         now: Arc::new(move || clock.now().wall),
         latest: Arc::new(move |id| overview::latest_of(&latest, id)),
         open_findings: Arc::new(move |conn| overview::open_by_device(conn, &registry)),

@@ -135,6 +135,13 @@ impl Server {
         self.core.enrolment.step = Step::Idle;
     }
 
+    /// [`Code::key`] of the code that the device of the last [`Event::Enrolment`] proved, until it is granted or refused.
+    #[must_use]
+    pub fn proved(&self) -> Option<&Secret> {
+        let Step::Proved { offer, .. } = &self.core.enrolment.step else { return None };
+        self.core.enrolment.offers.get(*offer)?.as_ref().map(|offer| &offer.key)
+    }
+
     /// Gives the device of the last [`Event::Enrolment`] its pre-shared key. Call it after the commit.
     ///
     /// # Errors

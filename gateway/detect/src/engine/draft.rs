@@ -37,6 +37,7 @@ pub(crate) fn plain(rule: &Rule, detection: &Detection, view: &View<'_>) -> Find
             atoms,
             events: vec![view.evidence()],
             window: None,
+            statement: None,
         },
         ..blank(rule, view.time)
     }
@@ -91,6 +92,7 @@ pub(crate) fn held(
             atoms,
             events,
             window: Some((first.min(view.time), view.time)),
+            statement: None,
         },
         cleared,
         severity: state.severity.unwrap_or(rule.severity),
@@ -148,6 +150,7 @@ pub(crate) fn correlated(
             atoms: Vec::new(),
             events: window.events.iter().map(|event| event.as_ref().clone()).collect(),
             window: window.span(),
+            statement: None,
         },
         ..blank(rule, time)
     }
@@ -175,6 +178,7 @@ pub(crate) fn silent(
             reason,
             rule_source: rule.source.to_string(),
             window: silence.last.map(|last| (last.min(wall), wall)),
+            statement: None,
             ..Evidence::default()
         },
         ..blank(rule, wall)

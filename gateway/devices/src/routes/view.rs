@@ -6,11 +6,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use serde::Serialize;
-use sitewarden_core::Timestamp;
+use sitewarden_core::{AssetKind, Timestamp};
 use utoipa::ToSchema;
 
 use super::Deps;
+use super::link::LinkView;
 use crate::acts::{TrustRecord, fingerprint};
+use crate::agents::wire_id;
 use crate::device::{Device, kind_word};
 
 /// The newest value of one metric.
@@ -91,6 +93,8 @@ pub(super) struct DeviceDetail {
     credential: Option<CredentialView>,
     /// Address of its connection, while it stands.
     address: Option<String>,
+    /// Its line and its runs, when it is an agent.
+    link: Option<LinkView>,
     /// Changes of trust, newest first.
     history: Vec<HistoryView>,
 }
@@ -165,6 +169,10 @@ impl Deps {
                 created: credential.created,
                 fingerprint: fingerprint(credential),
             }),
+            link: wire_id(&device.id)
+                .filter(|_| device.kind == AssetKind::Agent)
+                .and_then(|wire| self.agents.get(wire))
+                .map(|agent| LinkView::of(&agent, self.agents.link(agent.wire))),
             address: connection.filter(|connection| connection.up).map(|connection| connection.address),
             history: history
                 .into_iter()

@@ -5,6 +5,7 @@
 mod lifecycle;
 mod lists;
 mod raising;
+mod signed;
 mod web;
 
 use sitewarden_core::finding::{EvidenceAtom, EvidenceEvent};
@@ -44,6 +45,7 @@ pub(super) fn draft(asset: &str, seconds: i64) -> FindingDraft {
                 fields: serde_json::json!({ "device_id": asset, "value": 9.1 }),
             }],
             window: None,
+            statement: None,
         },
         cleared: false,
     }
