@@ -1,6 +1,54 @@
 -- All tables of state.db, as the migrations of all slices make them.
 -- Written by the program; a test compares.
 
+CREATE TABLE agent (
+    id TEXT PRIMARY KEY,
+    device_id TEXT NOT NULL UNIQUE REFERENCES device (id) ON DELETE CASCADE,
+    link_key BLOB NOT NULL,
+    signing_key BLOB NOT NULL,
+    psk BLOB NOT NULL,
+    enrolled INTEGER NOT NULL,
+    revoked INTEGER,
+    model TEXT NOT NULL,
+    firmware TEXT NOT NULL,
+    measurement BLOB NOT NULL,
+    parameters_version INTEGER NOT NULL,
+    parameters TEXT NOT NULL,
+    last_heard INTEGER,
+    counters TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE agent_code (
+    id TEXT PRIMARY KEY,
+    hash BLOB NOT NULL UNIQUE,
+    sealed BLOB,
+    name TEXT NOT NULL,
+    zone TEXT NOT NULL,
+    created INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    created_by TEXT NOT NULL,
+    approve INTEGER NOT NULL CHECK (approve IN (0, 1)),
+    used_by TEXT,
+    withdrawn INTEGER NOT NULL CHECK (withdrawn IN (0, 1))
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE agent_finding (
+    agent_id TEXT NOT NULL REFERENCES agent (id) ON DELETE CASCADE,
+    sequence BLOB NOT NULL,
+    PRIMARY KEY (agent_id, sequence)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE agent_run (
+    agent_id TEXT NOT NULL REFERENCES agent (id) ON DELETE CASCADE,
+    run BLOB NOT NULL,
+    boot_counter INTEGER NOT NULL,
+    started INTEGER NOT NULL,
+    first_heard INTEGER NOT NULL,
+    firmware TEXT NOT NULL,
+    measurement BLOB NOT NULL,
+    PRIMARY KEY (agent_id, run)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE api_key (
     id TEXT NOT NULL PRIMARY KEY,
     name TEXT NOT NULL,
