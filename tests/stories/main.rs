@@ -7,6 +7,7 @@
 
 mod support;
 
+mod agents;
 mod audit;
 mod bad_input;
 mod command_line;

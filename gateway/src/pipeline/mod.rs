@@ -217,6 +217,7 @@ impl Engine {
         let now = self.deps.clock.now();
         let mut next = Some(first);
         let mut merged = 0;
+        self.preparer.agents_begin();
         while let Some(told) = next {
             self.preparer.told(told, now, work);
             merged += 1;

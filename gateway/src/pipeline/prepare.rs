@@ -190,6 +190,11 @@ impl Preparer {
         }
     }
 
+    /// Another burst of agents' messages begins.
+    pub(crate) fn agents_begin(&mut self) {
+        self.seen.clear();
+    }
+
     /// What an agent said on its line, or what happened there.
     pub(crate) fn told(&mut self, told: Told, now: Now, work: &mut Work) {
         match told {
@@ -244,7 +249,6 @@ impl Preparer {
             facts: Vec::new(),
             seen,
         };
-        // A batch of another kind may have cleared the list: two sightings of one sensor are one device.
         self.sighting(sighting, work);
     }
 

@@ -168,6 +168,11 @@ impl Gateway {
         self.said("mqtts").parse().expect("an address")
     }
 
+    /// Where agents connect over TCP.
+    pub(crate) fn agents(&self) -> SocketAddr {
+        self.said("agents").parse().expect("an address")
+    }
+
     /// The code that the first-run wizard asks for.
     pub(crate) fn setup_code(&self) -> String {
         self.said("setup_code").to_owned()

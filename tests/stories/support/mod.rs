@@ -3,6 +3,8 @@
 //! No assertions about the product here; they belong into the stories. Everything started is ended by its
 //! own process id when its value is dropped.
 
+pub(crate) mod agent;
+pub(crate) mod bridge;
 pub(crate) mod browser;
 pub(crate) mod bytes;
 pub(crate) mod cloud;
@@ -18,3 +20,4 @@ pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod trace;
 pub(crate) mod wait;
+pub(crate) mod wire;

@@ -43,13 +43,16 @@ impl ChangeView {
             "device.approved" => format!("{actor} approved {name}"),
             "device.quarantined" => format!("{actor} quarantined {name}"),
             "device.released" => format!("{actor} released {name}"),
+            "agent.enrolled" => format!("{name} was enrolled with its one-time code"),
+            "agent.revoked" => format!("{actor} revoked {name}"),
+            "agent.parameters" => format!("{actor} gave {name} other parameters"),
             "policy.reloaded" => "New policies are in force".to_owned(),
             "rules.reloaded" => "Rules were loaded again".to_owned(),
             _ => return None,
         };
         let link = match record.kind.split_once('.') {
             Some(("finding", _)) => Some(format!("/findings/{id}")),
-            Some(("device", _)) => Some(format!("/devices/{}", encode(&id))),
+            Some(("device" | "agent", _)) => Some(format!("/devices/{}", encode(&id))),
             _ => None,
         };
         Some(Self { time: record.time, sentence, link })
