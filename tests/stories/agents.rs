@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use sitewarden_wire::statement::FindingKind;
 
 use crate::support::agent::{Agent, Firmware, Line, firmware};
 use crate::support::bridge::Bridge;
@@ -18,7 +19,7 @@ use crate::support::http::Api;
 use crate::support::need::{program, project};
 use crate::support::process::run;
 use crate::support::wait::wait_for;
-use crate::support::wire::{Peer, Refusal};
+use crate::support::wire::{Linked, Peer, Refusal, Said};
 
 const TCP: &str = "[agents]\nlisten = \"127.0.0.1:0\"\n";
 /// Above 60 % for 0.3 s, until it is below 55 %.
@@ -145,8 +146,16 @@ async fn an_agent_on_a_serial_line_enrols_reports_and_its_signed_finding_verifie
         ["finding.raised", "finding.cleared"]
     );
 
+    // It loses its power, comes back while the box is down, and finds something before anybody told it the time.
     agent.cut();
+    gateway.kill();
     let agent = Agent::start(&firmware, folder.path(), &Line::Pty(port)).await;
+    agent.inputs(DAMP);
+    agent.state("queued 1").await;
+    let gateway = site.start().await;
+    let api = site.api(&gateway, "owner").await;
+    let found = finding(&api, &id, "open again", |finding| finding["status"] == "open").await;
+    assert_eq!(found["evidence"]["events"][0]["fields"]["time_known_by"], "uptime and run", "{found}");
     let seen = device(&api, &id, "back", |device| device["link"]["boots"][0]["counter"] == 2).await;
     assert_eq!(seen["link"]["boots"].as_array().map(Vec::len), Some(2), "{seen}");
     agent.cut();
@@ -311,10 +320,13 @@ async fn a_code_enrols_one_device_and_its_owner_may_repeat() {
     assert_eq!(pending.expect(200)["items"][0]["name"], "Door");
 
     let door = Peer::new(1);
-    assert_eq!(Peer::new(3).enrol(gateway.agents(), "00000-00000-00000-00000").await, Err(Refusal::NoAnswer));
+    assert_eq!(
+        Peer::new(3).enrol(gateway.agents(), "00000-00000-00000-00000").await,
+        Err(Refusal::Unanswered)
+    );
     let psk = door.enrol(gateway.agents(), &code).await.expect("granted");
     assert_eq!(door.enrol(gateway.agents(), &code.to_lowercase()).await, Ok(psk), "its answer was lost");
-    assert_eq!(Peer::new(2).enrol(gateway.agents(), &code).await, Err(Refusal::NoGrant));
+    assert_eq!(Peer::new(2).enrol(gateway.agents(), &code).await, Err(Refusal::Ungranted));
     let again = api.post("/api/v1/agents/enrol", json!({"code": code})).await;
     assert_eq!((again.status, &again.json()["code"]), (409, &json!("code-over")), "{}", again.text);
     titled(&api, "Enrolment code used again").await;
@@ -324,13 +336,13 @@ async fn a_code_enrols_one_device_and_its_owner_may_repeat() {
     let path = format!("/api/v1/agents/enrolments/{}", other["id"].as_str().expect("an id"));
     assert_eq!(api.delete(&path).await.status, 204);
     let code = other["code"].as_str().expect("a code");
-    assert_eq!(Peer::new(2).enrol(gateway.agents(), code).await, Err(Refusal::NoAnswer));
+    assert_eq!(Peer::new(2).enrol(gateway.agents(), code).await, Err(Refusal::Unanswered));
 
     let devices = api.list("/api/v1/devices?kind=agent").await;
     assert_eq!(devices.iter().map(|device| &device["id"]).collect::<Vec<_>>(), [&json!(door.id())]);
     gateway.stop().await;
     let gateway = site.start().await;
-    assert_eq!(door.enrol(gateway.agents(), "nonsense").await, Err(Refusal::NoCode));
+    assert_eq!(door.enrol(gateway.agents(), "nonsense").await, Err(Refusal::Unreadable));
     gateway.stop().await;
 }
 
@@ -344,21 +356,60 @@ async fn who_holds_another_key_or_was_never_enrolled_is_refused_and_told() {
     let psk = door.enrol(gateway.agents(), made["code"].as_str().expect("a code")).await.expect("granted");
     let site_key = door.site();
 
-    assert_eq!(
-        door.link(gateway.agents(), &site_key, &[7; 32]).await,
-        Err(Refusal::NoAnswer),
-        "another secret"
-    );
+    let refused = |linked: Result<Linked, Refusal>| linked.err() == Some(Refusal::Unanswered);
+    assert!(refused(door.link(gateway.agents(), &site_key, &[7; 32]).await), "another secret");
     titled(&api, "Agent with a wrong key").await;
-    assert_eq!(
-        Peer::new(2).link(gateway.agents(), &site_key, &psk).await,
-        Err(Refusal::NoAnswer),
-        "another key"
-    );
+    assert!(refused(Peer::new(2).link(gateway.agents(), &site_key, &psk).await), "another key");
     let unknown = titled(&api, "Unknown agent on a line").await;
     assert_eq!(unknown["asset"], *Peer::new(2).id(), "{unknown}");
-    assert_eq!(door.link(gateway.agents(), &site_key, &psk).await, Ok(()));
+    let mut session = door.link(gateway.agents(), &site_key, &psk).await.expect("its own keys");
+    assert_eq!(session.hello(1).await, [Said::Time, Said::Parameters]);
     gateway.stop().await;
+}
+
+#[tokio::test]
+async fn an_enrolled_agent_gone_bad_is_told_and_bounded_and_what_it_signed_stands_once() {
+    let site = Site::new(TCP);
+    let gateway = site.start().await;
+    let api = site.api(&gateway, "owner").await;
+    let made = api.post("/api/v1/agents/enrol", json!({})).await.expect(201);
+    let door = Peer::new(1);
+    let psk = door.enrol(gateway.agents(), made["code"].as_str().expect("a code")).await.expect("granted");
+    let mut session = door.link(gateway.agents(), &door.site(), &psk).await.expect("linked");
+    session.hello(5).await;
+
+    session.hello(4).await;
+    let back = titled(&api, "Agent's boot counter went back").await;
+    assert_eq!(back["asset"], *door.id(), "{back}");
+    let foreign = door.finding(1, FindingKind::Tamper, &Peer::new(2));
+    assert_eq!(session.tell(&foreign).await, [], "another key's signature is not acknowledged");
+    titled(&api, "Agent's finding has a wrong signature").await;
+    let tamper = door.finding(2, FindingKind::Tamper, &door);
+    for _ in 0..2 {
+        let mut said = session.tell(&tamper).await;
+        if said.is_empty() {
+            said.extend(session.heard().await);
+        }
+        assert_eq!(said, [Said::Acknowledgement(2)], "also when it comes again");
+    }
+    let opened = titled(&api, "Case of an agent was opened").await;
+    assert_eq!((&opened["count"], &opened["asset"]), (&json!(1), &json!(door.id())), "{opened}");
+
+    for sequence in 3..603 {
+        session.tell(&door.finding(sequence, FindingKind::Tamper, &door)).await;
+    }
+    let over = wait_for("each finding to stand or to be over the limit", || async {
+        let told = statements(&api).await;
+        once_each(&told);
+        let seen = api.get(&format!("/api/v1/devices/{}", door.id())).await.expect(200);
+        let over = seen["link"]["frames_dropped"]["finding-limit"].as_u64().unwrap_or(0);
+        if told.len() as u64 - 1 + over == 600 { Ok(over) } else { Err(format!("{} + {over}", told.len())) }
+    })
+    .await;
+    assert!(over > 0, "600 at once are more than a line may bring");
+    assert_eq!(api.get("/health").await.status, 200);
+    gateway.stop().await;
+    run(&mut site.command(&["verify"]), b"").await.success();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

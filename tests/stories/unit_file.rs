@@ -55,6 +55,24 @@ async fn the_unit_exposes_little() {
 }
 
 #[tokio::test]
+async fn the_drop_in_for_serial_lines_is_sound_and_opens_the_ports_alone() {
+    let Some(tool) = program("systemd-analyze") else { return };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = unit(&folder);
+    let drop_in = std::fs::read_to_string(project().join("config/systemd/lines.conf")).expect("it ships");
+    let text = std::fs::read_to_string(&file).expect("the unit just written");
+    std::fs::write(&file, format!("{text}\n{drop_in}")).expect("a temporary file");
+    let threshold = format!("--threshold={EXPOSURE_TENTHS}");
+
+    let sound = run(&mut analyze(&tool, &["verify", "--man=no"], &file), b"").await;
+    let fenced = ["security", "--offline=yes", "--no-pager", &threshold];
+    let said = run(&mut analyze(&tool, &fenced, &file), b"").await.success();
+
+    assert!(sound.status.success() && !sound.stderr.contains("sitewarden"), "{}", sound.stderr);
+    assert!(said.contains("Overall exposure level"), "{said}");
+}
+
+#[tokio::test]
 async fn an_unfenced_unit_is_told_apart() {
     let Some(tool) = program("systemd-analyze") else { return };
     let folder = tempfile::tempdir().expect("a temporary folder");

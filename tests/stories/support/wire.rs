@@ -5,14 +5,17 @@
 use std::net::SocketAddr;
 use std::sync::Mutex;
 
+use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use sitewarden_wire::code::Code;
 use sitewarden_wire::frame::{self, Header, Kind};
 use sitewarden_wire::handshake::{Context, EnrolInitiator, LinkInitiator};
 use sitewarden_wire::keys::{KeyPair, Secret};
 use sitewarden_wire::limits::MAX_ENCODED;
-use sitewarden_wire::message::{EnrolRequest, ToAgent};
+use sitewarden_wire::message::{EnrolRequest, Hello, ToAgent, ToSite};
+use sitewarden_wire::session::Session;
+use sitewarden_wire::statement::{Finding, FindingKind, FindingState};
 use sitewarden_wire::version::Versions;
-use sitewarden_wire::{DeviceId, Text};
+use sitewarden_wire::{Blob, DeviceId, Text};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -22,11 +25,11 @@ use super::wait::LIMIT;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     /// The text is no code.
-    NoCode,
+    Unreadable,
     /// The first message was not answered.
-    NoAnswer,
+    Unanswered,
     /// The code was accepted; the device was not.
-    NoGrant,
+    Ungranted,
 }
 
 /// A device with keys of its own.
@@ -98,16 +101,16 @@ impl Peer {
 
     /// Enrols with this code; gives the secret that it was granted.
     pub(crate) async fn enrol(&self, address: SocketAddr, code: &str) -> Result<[u8; 32], Refusal> {
-        let code = Code::parse(code).map_err(|_| Refusal::NoCode)?;
+        let code = Code::parse(code).map_err(|_| Refusal::Unreadable)?;
         let mut line = Line::open(address).await;
         let context = self.context();
         let header = |kind| Header { version: 1, kind, session: context.session, sequence: 0 };
         let (state, start) =
             EnrolInitiator::start(context, &self.keys, &code.key(), &Secret::new([self.number ^ 0x5a; 32]))
                 .expect("keys");
-        let (_, reply) = line.ask(header(Kind::EnrolStart), &start).await.ok_or(Refusal::NoAnswer)?;
+        let (_, reply) = line.ask(header(Kind::EnrolStart), &start).await.ok_or(Refusal::Unanswered)?;
         let request = EnrolRequest {
-            signing: [self.number; 32],
+            signing: self.signer().public_key().as_ref().try_into().expect("32 bytes"),
             measurement: [0; 32],
             firmware: [0, 1, 0],
             model: Text::new("peer").expect("short"),
@@ -115,7 +118,7 @@ impl Peer {
         let request = request.encode().expect("it fits");
         let mut replied = state.reply(&reply, &request).expect("the gateway knows the code");
         let answer = line.ask(header(Kind::EnrolFinish), &replied.finish).await;
-        let (grant, mut body) = answer.ok_or(Refusal::NoGrant)?;
+        let (grant, mut body) = answer.ok_or(Refusal::Ungranted)?;
         let bytes = replied.session.open(grant, &mut body).expect("from who answered");
         let Ok(ToAgent::Grant(grant)) = ToAgent::decode(bytes) else { panic!("no grant") };
         *self.site.lock().expect("not poisoned") = replied.site.link;
@@ -128,15 +131,109 @@ impl Peer {
         address: SocketAddr,
         site: &[u8; 32],
         psk: &[u8; 32],
-    ) -> Result<(), Refusal> {
+    ) -> Result<Linked, Refusal> {
         let mut line = Line::open(address).await;
         let context = self.context();
         let (state, start) =
             LinkInitiator::start(context, &self.keys, site, &Secret::new(*psk), &Secret::new([9; 32]))
                 .expect("keys");
         let header = Header { version: 1, kind: Kind::LinkStart, session: context.session, sequence: 0 };
-        let (_, reply) = line.ask(header, &start).await.ok_or(Refusal::NoAnswer)?;
-        state.finish(&reply).map(drop).map_err(|_| Refusal::NoAnswer)
+        let (_, reply) = line.ask(header, &start).await.ok_or(Refusal::Unanswered)?;
+        let session = state.finish(&reply).map_err(|_| Refusal::Unanswered)?;
+        Ok(Linked { line, session })
+    }
+
+    /// A finding of this number, signed with the key of that peer.
+    pub(crate) fn finding(&self, sequence: u64, kind: FindingKind, signer: &Self) -> Vec<u8> {
+        let finding = Finding {
+            device: DeviceId::of(self.keys.public()),
+            sequence,
+            boot_id: [5; 8],
+            boot_counter: 5,
+            uptime_ms: 1_000,
+            unix_ms: None,
+            rule: 0,
+            kind,
+            state: FindingState::Raised,
+            sensor: None,
+            quantity: None,
+            value: None,
+            limit: None,
+            parameters: 1,
+            lost: None,
+        };
+        let key = signer.signer();
+        let sign = |message: &[u8]| key.sign(message).as_ref().try_into().expect("64 bytes");
+        finding.sign(&sign).expect("it fits").to_vec()
+    }
+
+    fn signer(&self) -> Ed25519KeyPair {
+        Ed25519KeyPair::from_seed_unchecked(&[self.number; 32]).expect("any seed will do")
+    }
+}
+
+/// A session that stands.
+pub(crate) struct Linked {
+    line: Line,
+    session: Session,
+}
+
+/// What the gateway said in a session.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Said {
+    Acknowledgement(u64),
+    Parameters,
+    Time,
+}
+
+impl Linked {
+    /// Says it; gives what the gateway said before it had handled it.
+    pub(crate) async fn say(&mut self, message: &ToSite<'_>) -> Vec<Said> {
+        let mut bytes = [0; MAX_ENCODED];
+        let message = message.encode().expect("it fits");
+        let length = self.session.seal(&message, &mut bytes).expect("the session lasts");
+        let both = [&bytes[..length], &asks_for_an_answer()].concat();
+        self.line.0.write_all(&both).await.expect("the gateway reads");
+        let mut said = Vec::new();
+        while let Some(answer) = self.heard().await {
+            said.push(answer);
+        }
+        said
+    }
+
+    /// The next that it says; `None` for the answer that is always given.
+    pub(crate) async fn heard(&mut self) -> Option<Said> {
+        let (header, mut body) = self.line.next().await;
+        if header.kind == Kind::VersionRefused {
+            return None;
+        }
+        let bytes = self.session.open(header, &mut body).expect("authentic");
+        Some(match ToAgent::decode(bytes).expect("a message") {
+            ToAgent::Acknowledgement(sequence) => Said::Acknowledgement(sequence),
+            ToAgent::Parameters(_) => Said::Parameters,
+            ToAgent::Time(_) => Said::Time,
+            ToAgent::Grant(_) => panic!("a grant outside of an enrolment"),
+        })
+    }
+
+    /// Says who it is: this boot counter, a run named after it.
+    pub(crate) async fn hello(&mut self, boot_counter: u8) -> Vec<Said> {
+        let hello = Hello {
+            measurement: [0; 32],
+            firmware: [0, 1, 0],
+            model: Text::new("peer").expect("short"),
+            boot_counter: u32::from(boot_counter),
+            boot_id: [boot_counter; 8],
+            uptime_ms: 2_000,
+            parameters: 0,
+            queued: 0,
+        };
+        self.say(&ToSite::Hello(hello)).await
+    }
+
+    /// Sends a signed finding.
+    pub(crate) async fn tell(&mut self, cose: &[u8]) -> Vec<Said> {
+        self.say(&ToSite::Finding(Blob::new(cose).expect("it fits"))).await
     }
 }
 
