@@ -32,6 +32,7 @@ use crate::web::live::Live;
 use crate::{background, demo, pipeline, web};
 
 mod document;
+mod lines;
 mod ready;
 mod signals;
 mod uplink;
@@ -87,21 +88,6 @@ impl Ground {
         let checkpoints = Checkpoints::new(store.clone(), gate.clone(), Arc::clone(&pki));
         let uplink = uplink::build(config, clock, &store, &gate, &pki, &checkpoints)?;
         Ok(Self { clock, store, policies, gate, pki, registry, agents, checkpoints, uplink })
-    }
-
-    /// What the agents' lines need.
-    fn line_deps(&self) -> link::Deps {
-        let (clock, policies) = (self.clock, self.policies.clone());
-        link::Deps {
-            store: self.store.clone(),
-            gate: self.gate.clone(),
-            agents: Arc::clone(&self.agents),
-            registry: Arc::clone(&self.registry),
-            clock: Arc::new(move || clock.now()),
-            wall_floor: clock::WALL_FLOOR,
-            epochs: self.policies.epochs(),
-            changed: Arc::new(move || policies.entities_changed()),
-        }
     }
 
     pub(crate) fn admin(&self) -> Admin {

@@ -263,7 +263,7 @@ impl Batch<'_> {
                 "cleared": draft.cleared,
                 "statement": statement,
             });
-            self.tx.append(self.actor, "finding.noted", body)?;
+            self.tx.append(self.actor, "agent.statement", body)?;
         }
         Ok(None)
     }
