@@ -199,10 +199,11 @@ impl Preparer {
     pub(crate) fn told(&mut self, told: Told, now: Now, work: &mut Work) {
         match told {
             Told::Readings(readings) => {
-                for reading in readings {
+                for mut reading in readings {
                     self.sensor_of_agent(&reading.asset, reading.via.as_ref(), reading.received, work);
-                    // Its sensors stand where the agent stands: it is let through only while it is trusted.
-                    let standing = Standing { trusted: true, ..self.standing(&reading.asset) };
+                    // Its sensors stand where the agent stands.
+                    reading.trusted = reading.via.as_ref().is_some_and(|agent| self.standing(agent).trusted);
+                    let standing = Standing { trusted: reading.trusted, ..self.standing(&reading.asset) };
                     let event = self.fields.event(&reading, &self.agent_topic, &standing);
                     self.engine.handle_event(&event, now, &mut work.findings);
                     work.readings.push(reading);

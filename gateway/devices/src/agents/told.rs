@@ -127,6 +127,8 @@ pub(crate) fn readings(
             time,
             time_source: if by == By::Arrival { TimeSource::Arrival } else { TimeSource::Payload },
             received: now,
+            // For whoever knows the inventory.
+            trusted: false,
         }
     };
     values.into_iter().map(reading).collect()
