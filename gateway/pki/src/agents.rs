@@ -57,7 +57,8 @@ pub fn agent_keys(state: &Path) -> Result<AgentKeys, PkiError> {
         }
     };
     if !public.exists() {
-        file::write(&public, format!("{}\n", public_text(&keys)).as_bytes(), file::PUBLIC)?;
+        // Not secret, but handed out to nobody either.
+        file::write(&public, format!("{}\n", public_text(&keys)).as_bytes(), file::SECRET)?;
     }
     Ok(keys)
 }
