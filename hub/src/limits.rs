@@ -8,11 +8,17 @@ use std::time::Duration;
 /// Connections at once. Each costs about 40 kB with TLS; more wait in the kernel's queue of the listener.
 pub(crate) const CONNECTIONS: usize = 2_000;
 
+/// Connections at once from one address (IPv6: one /64): the sites and people behind one office's address.
+pub(crate) const CONNECTIONS_PER_ADDRESS: usize = 200;
+
 /// Longest TLS handshake: a site behind a slow mobile line takes one second.
 pub(crate) const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 
-/// Longest time until a connection's first request has its head; later ones have the same time.
+/// Longest time until a new connection's first request has its head.
 pub(crate) const HEAD_TIME: Duration = Duration::from_secs(20);
+
+/// Longest time between two requests of a connection: a gateway's heartbeat comes each minute and finds its connection there.
+pub(crate) const IDLE_TIME: Duration = Duration::from_secs(150);
 
 /// Longest time from a request's head to its answer. A batch over a line of 64 kbit/s takes most of a minute.
 pub(crate) const REQUEST_TIME: Duration = Duration::from_secs(90);

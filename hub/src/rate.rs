@@ -46,7 +46,7 @@ impl Try<'_> {
 }
 
 /// An address as far as one sender commands it: IPv6 senders have a whole /64.
-fn place(address: IpAddr) -> String {
+pub(crate) fn place(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(address) => address.to_string(),
         IpAddr::V6(address) => format!("{:x}", u128::from(address) >> 64),

@@ -19,7 +19,7 @@ use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::hub::Hub;
-use crate::limits::{BODY_BYTES, HEAD_TIME, REQUEST_TIME};
+use crate::limits::{BODY_BYTES, HEAD_TIME, IDLE_TIME, REQUEST_TIME};
 use crate::problem::ApiError;
 use crate::tls::Acceptor;
 use crate::{cloud, database, migrate, page, portal, request_id};
@@ -162,7 +162,7 @@ pub(crate) async fn serve(
         .acceptor(Acceptor::new(tls))
         .handle(handle)
         .first_request_timeout(HEAD_TIME);
-    server.http_builder().http1().header_read_timeout(HEAD_TIME);
+    server.http_builder().http1().header_read_timeout(IDLE_TIME);
     server.http_builder().http2().max_concurrent_streams(32);
     server.serve(router(&hub).into_make_service_with_connect_info::<SocketAddr>()).await
 }

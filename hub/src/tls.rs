@@ -21,11 +21,12 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use thiserror::Error;
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::Layer as _;
 use x509_parser::prelude::FromDer as _;
 
-use crate::limits::{CONNECTIONS, HANDSHAKE_TIME};
+use crate::hub::{self, Places};
+use crate::limits::{CONNECTIONS, CONNECTIONS_PER_ADDRESS, HANDSHAKE_TIME};
+use crate::rate::place;
 
 /// Why there is no TLS.
 #[derive(Debug, Error)]
@@ -134,11 +135,11 @@ fn peer_key(certificate: &CertificateDer<'_>) -> Option<PeerKey> {
     rest.is_empty().then(|| hash.as_ref().try_into().ok().map(PeerKey))?
 }
 
-/// Accepts connections: at most [`CONNECTIONS`], each with its peer's key as an extension of its requests.
+/// Accepts connections: at most [`CONNECTIONS`], and [`CONNECTIONS_PER_ADDRESS`] of one address, each with its peer's key as an extension of its requests.
 #[derive(Clone, Debug)]
 pub(crate) struct Acceptor {
     tls: RustlsAcceptor,
-    places: Arc<Semaphore>,
+    places: Places<String>,
 }
 
 impl Acceptor {
@@ -146,7 +147,7 @@ impl Acceptor {
     pub(crate) fn new(config: Arc<ServerConfig>) -> Self {
         Self {
             tls: RustlsAcceptor::new(RustlsConfig::from_config(config)).handshake_timeout(HANDSHAKE_TIME),
-            places: Arc::new(Semaphore::new(CONNECTIONS)),
+            places: Places::new(CONNECTIONS, CONNECTIONS_PER_ADDRESS),
         }
     }
 }
@@ -154,7 +155,7 @@ impl Acceptor {
 /// A connection's place; given back with its last request.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
-    _held: Arc<OwnedSemaphorePermit>,
+    _held: Arc<hub::Place<String>>,
 }
 
 type Service<S> = axum::middleware::AddExtension<axum::middleware::AddExtension<S, Option<PeerKey>>, Place>;
@@ -165,10 +166,11 @@ impl<S: Send + 'static> Accept<TcpStream, S> for Acceptor {
     type Future = BoxFuture<'static, io::Result<(Self::Stream, Self::Service)>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        let (tls, places) = (self.tls.clone(), Arc::clone(&self.places));
+        let (tls, places) = (self.tls.clone(), self.places.clone());
         Box::pin(async move {
-            let held = places.try_acquire_owned().map_err(|_| {
-                tracing::warn!(limit = CONNECTIONS, "a connection is refused: all places are taken");
+            let address = stream.peer_addr()?.ip();
+            let held = places.take(place(address)).ok_or_else(|| {
+                tracing::debug!(%address, "a connection is refused: its address has as many as it may, or all are taken");
                 io::Error::other("all places are taken")
             })?;
             // Answers are small and come at once; Nagle's algorithm would only delay them.

@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::support::api::Api;
 use crate::support::hub::Hub;
 use crate::support::site::Site;
+use crate::support::wait::wait_for;
 
 #[tokio::test]
 async fn a_session_works_on_every_instance_until_it_is_ended() {
@@ -166,4 +167,22 @@ async fn every_answer_has_the_headers_and_the_page_is_there() {
     api.send(reqwest::Method::PUT, "/v1/session", &[], Vec::new()).await.problem(405, "wrong-method");
     let served = api.get("/v1/openapi.json").await.text;
     assert_eq!(served.trim(), include_str!("../../openapi.json").trim());
+}
+
+#[tokio::test]
+async fn one_address_takes_its_own_connections_and_no_others() {
+    let Some(hub) = Hub::with_tenant() else { return };
+    let honest = Api::from_elsewhere(&hub);
+    let address = hub.address.trim_start_matches("https://").to_owned();
+    let mut held = Vec::new();
+    for _ in 0..250 {
+        held.push(tokio::net::TcpStream::connect(&address).await.expect("the kernel takes it"));
+    }
+    let refused =
+        async || Api::new(&hub, None).try_send(reqwest::Method::GET, "/health", &[], Vec::new()).await;
+
+    assert_eq!(honest.get("/health").await.text, "ok\n");
+    assert!(refused().await.is_err(), "the address has as many as it may");
+    held.clear();
+    wait_for("the places to be free again", async || refused().await.map(|_| ())).await;
 }

@@ -43,6 +43,16 @@ impl Api {
         Self { client: builder.build().expect("a client"), base: base.to_owned(), headers: HeaderMap::new() }
     }
 
+    /// A client at another address of this machine.
+    pub(crate) fn from_elsewhere(hub: &Hub) -> Self {
+        let ca =
+            Certificate::from_pem(&std::fs::read(hub.ca()).expect("the hub's CA")).expect("a certificate");
+        let here = std::net::Ipv4Addr::new(127, 0, 0, 2);
+        let builder = Client::builder().tls_certs_only([ca]).timeout(Duration::from_secs(60)).no_proxy();
+        let client = builder.local_address(std::net::IpAddr::from(here)).build().expect("a client");
+        Self { client, base: hub.address.clone(), headers: HeaderMap::new() }
+    }
+
     /// The same client with one more header.
     pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
         self.headers.insert(HeaderName::from_static(name), HeaderValue::from_str(value).expect("a value"));
