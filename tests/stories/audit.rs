@@ -15,6 +15,7 @@ use crate::support::http::{Answer, Api};
 use crate::support::mqtt::{Client, Out, Said};
 use crate::support::need::{program, project};
 use crate::support::wait::wait_for;
+use crate::support::wire::Peer;
 
 const PASSWORD: &str = "larch-harbour-violet-nine";
 
@@ -86,10 +87,23 @@ async fn a_finding(gateway: &Gateway, reader: &Api) -> String {
     .await
 }
 
+/// An enrolment that is withdrawn, and one that a device uses, until it is revoked.
+async fn agents(acts: &mut Acts, owner: &Api, gateway: &Gateway) {
+    let opened = acts.act(owner, "POST /agents/enrol", "", json!({}), "agent.code-opened").await;
+    let code = id_of(&opened);
+    acts.act(owner, "DELETE /agents/enrolments/{id}", &code, Value::Null, "agent.code-withdrawn").await;
+    let opened = owner.post("/api/v1/agents/enrol", json!({})).await.expect(201);
+    let peer = Peer::new(1);
+    peer.enrol(gateway.agents(), opened["code"].as_str().expect("a code")).await.expect("granted");
+    let orders = json!({"report_ms": 1_000});
+    acts.act(owner, "PUT /agents/{id}/parameters", &peer.id(), orders, "agent.parameters").await;
+    acts.act(owner, "POST /agents/{id}/revoke", &peer.id(), json!({"reason": "sold"}), "agent.revoked").await;
+}
+
 #[tokio::test]
 async fn every_changing_operation_of_the_document_leaves_a_record() {
     let Some(_) = program("openssl") else { return };
-    let site = Site::lab("");
+    let site = Site::lab("[agents]\nlisten = \"127.0.0.1:0\"\n");
     let gateway = site.start().await;
     let cloud = Cloud::start(site.folder(), &site.ca()).await;
     let (reader, technician) = (site.api(&gateway, "owner").await, site.api(&gateway, "technician").await);
@@ -129,6 +143,8 @@ async fn every_changing_operation_of_the_document_leaves_a_record() {
     let reason = json!({"reason": "odd"});
     acts.act(&owner, "POST /devices/{id}/quarantine", "cellar-1", reason, "device.quarantined").await;
     acts.act(&owner, "POST /devices/{id}/release", "cellar-1", json!({}), "device.released").await;
+
+    agents(&mut acts, &owner, &gateway).await;
 
     let finding = a_finding(&gateway, &reader).await;
     let reason = json!({"reason": "story"});
