@@ -1,23 +1,18 @@
 #!/usr/bin/env bash
 # tests/bench/run.sh LANE [--pairs N] [--seconds S]: builds the generator, the peers and our release
-# binary, and measures. Lanes: mqtt (fanin, fanout, latency, idle), pipe.latency, store.wear, start, uplink.drain, agent, hub (ingest, fleet), all.
+# binary, and measures. Lanes: mqtt (fanin, fanout, latency, idle), pipe.latency, store.wear, start, uplink.drain, agent, hub (ingest, fleet),
+# rules (sigmahq, site), all.
 # Figures as JSON lines on standard output; the page for people is tests/bench/RESULTS.md.
 # With --peers-only the peers alone are measured and no result is kept: it tries the generator.
 . "$(dirname "$0")/../../scripts/lib.sh"
 
-[ -n "${1:-}" ] || die "which lane? mqtt.fanin.qos0, mqtt.fanout.qos1, mqtt.latency, mqtt.idle, pipe.latency, store.wear, start, uplink.drain, agent, hub.ingest, hub.fleet, all"
-# The hub's lanes need nothing of the others.
+[ -n "${1:-}" ] || die "which lane? mqtt.fanin.qos0, mqtt.fanout.qos1, mqtt.latency, mqtt.idle, pipe.latency, store.wear, start, uplink.drain, agent, hub.ingest, hub.fleet, rules.sigmahq, rules.site, all"
+# The lanes of the hub and of the rule engine need nothing of the others.
 case "$1" in
 hub | hub.*) exec bash tests/bench/hub/run.sh "$@" ;;
+rules | rules.*) exec bash tests/bench/peers/rsigma/run.sh "$@" ;;
 esac
 [ "$1" = agent ] || command -v mosquitto >/dev/null || die "the peer mosquitto is missing: apt-get install mosquitto"
-
-case "$1" in
-rules.*)
-    [ -f tests/bench/peers/rsigma/run.sh ] || absent "lane $1" "the lanes in the head of tests/bench/run.sh"
-    exec bash tests/bench/peers/rsigma/run.sh "$@"
-    ;;
-esac
 
 # Each is a workspace of its own, so that the product inherits nothing of them.
 build() {

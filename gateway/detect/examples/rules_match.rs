@@ -1,4 +1,4 @@
-//! `rules_match --rules DIR --events FILE.ndjson [--json] [--repeat N]`: which rule matches which event.
+//! `rules_match --rules DIR --events FILE.ndjson [--json] [--repeat N] [--explain]`: which rule matches which event.
 //!
 //! The same as `sitewarden rules match`, without the rest of the program. Not a daemon: it reads files and ends.
 //! Invariant: exit code 0 when everything loaded, 1 when a rule did not, 2 when it could not run.
@@ -8,6 +8,8 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
+
+use sitewarden_detect::rules_match::{self, Options};
 
 fn main() -> ExitCode {
     match run(std::env::args().skip(1)) {
@@ -20,13 +22,17 @@ fn main() -> ExitCode {
 }
 
 fn run(mut arguments: impl Iterator<Item = String>) -> Result<bool, String> {
-    let (mut rules, mut events, mut json, mut repeat) = (None, None, false, 1);
+    let (mut rules, mut events, mut json) = (None, None, false);
+    let mut options = Options { repeat: 1, explain: false };
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
         match argument.as_str() {
             "--rules" => rules = Some(value()?),
             "--events" => events = Some(value()?),
-            "--repeat" => repeat = value()?.parse().map_err(|_| "--repeat takes a number".to_owned())?,
+            "--repeat" => {
+                options.repeat = value()?.parse().map_err(|_| "--repeat takes a number".to_owned())?;
+            }
+            "--explain" => options.explain = true,
             "--json" => json = true,
             other => return Err(format!("unknown argument {other}")),
         }
@@ -38,7 +44,7 @@ fn run(mut arguments: impl Iterator<Item = String>) -> Result<bool, String> {
     files.sort();
     let events = std::fs::read(&events).map_err(|error| format!("{events}: {error}"))?;
     let start = Instant::now();
-    let report = sitewarden_detect::rules_match::run(&files, &events, repeat, &mut || start.elapsed());
+    let report = rules_match::run_with(&files, &events, options, &mut || start.elapsed());
     if json {
         println!("{}", serde_json::to_string(&report).map_err(|error| error.to_string())?);
     } else {

@@ -104,3 +104,13 @@ pub const FIRST_SEEN_VALUES: usize = 1_024;
 
 /// Groups that one collapsed finding names; the count says how many there are.
 pub const COLLAPSED_NAMES: usize = 20;
+
+/// Most shapes of events (log source and fields) for which gates are made; the rest share those of their log
+/// source. A site has some dozens.
+pub const SHAPES: usize = 256;
+
+/// Most gates that all shapes together hold, at about 48 bytes each; reached, no shape is added.
+pub const SHAPE_ENTRIES: usize = 500_000;
+
+/// Most log sources whose routing is remembered; rule sets name a few dozen. Reached, all are made anew.
+pub const SOURCES: usize = 256;

@@ -28,6 +28,8 @@ pub struct Report {
     pub errors: Vec<Failed>,
     /// Microseconds per event, the median of the repetitions.
     pub us_per_event: f64,
+    /// Milliseconds that loading the rules took.
+    pub load_ms: f64,
     /// Lines that were not JSON objects.
     pub malformed: u64,
 }
@@ -71,6 +73,15 @@ impl From<RuleError> for Failed {
     }
 }
 
+/// How to judge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// How often (at least once).
+    pub repeat: usize,
+    /// Whether each match is explained as findings are; it tells what explaining costs.
+    pub explain: bool,
+}
+
 /// Judges every line of `events`, `repeat` times (at least once); `elapsed` tells the time since any fixed moment.
 pub fn run<N: AsRef<str>, T: AsRef<str>>(
     files: &[(N, T)],
@@ -78,43 +89,49 @@ pub fn run<N: AsRef<str>, T: AsRef<str>>(
     repeat: usize,
     elapsed: &mut dyn FnMut() -> Duration,
 ) -> Report {
+    run_with(files, events, Options { repeat, explain: false }, elapsed)
+}
+
+/// Like [`run`], with all options.
+pub fn run_with<N: AsRef<str>, T: AsRef<str>>(
+    files: &[(N, T)],
+    events: &[u8],
+    options: Options,
+    elapsed: &mut dyn FnMut() -> Duration,
+) -> Report {
+    let before = elapsed();
     let (set, errors) = RuleSet::load(files);
+    let load = elapsed().saturating_sub(before);
     let set = Arc::new(set);
     let lines = lines(events);
     let mut matches = Vec::new();
     let mut spans = Vec::new();
     let mut malformed = 0;
     let mut engine = Engine::new(set.clone(), Limits::default());
-    for round in 0..repeat.max(1) {
-        let mut out: Vec<FindingDraft> = Vec::new();
+    engine.set_explained(options.explain);
+    let mut out: Vec<FindingDraft> = Vec::new();
+    for round in 0..options.repeat.max(1) {
         if round > 0 {
             // Each round starts without history, as the first one did.
-            engine = Engine::new(set.clone(), Limits::default());
+            engine.forget();
         }
-        let mut taken = Duration::ZERO;
+        let mut found = Vec::new();
+        let start = elapsed();
         for line in &lines {
-            let now = Now {
-                wall: line.time,
-                mono: Monotonic::from_micros(line.time.micros().max(0).cast_unsigned()),
-            };
-            let start = elapsed();
+            let now = line.now();
             pass(&mut engine, now, &mut out);
             engine.handle_json_routed(line.bytes, line.time, now, &mut out);
-            taken += elapsed().saturating_sub(start);
-            if round == 0 {
-                let found = |draft: &FindingDraft| Match {
-                    event: line.number,
-                    rule: draft.rule_id.clone(),
-                    cleared: draft.cleared,
-                };
-                matches.extend(out.iter().map(found));
-            }
-            out.clear();
+            found.extend(out.drain(..).map(|draft| Match {
+                event: line.number,
+                rule: draft.rule_id,
+                cleared: draft.cleared,
+            }));
         }
+        spans.push(elapsed().saturating_sub(start));
         if round == 0 {
             malformed = engine.stats().malformed;
+            matches = found;
         }
-        spans.push(taken);
     }
     spans.sort_unstable();
     let median = spans.get(spans.len() / 2).copied().unwrap_or_default();
@@ -126,6 +143,7 @@ pub fn run<N: AsRef<str>, T: AsRef<str>>(
         matches,
         errors: errors.into_iter().map(Failed::from).collect(),
         us_per_event,
+        load_ms: load.as_secs_f64() * 1e3,
         malformed,
     }
 }
@@ -184,6 +202,12 @@ impl<'a> Line<'a> {
         let json: serde_json::Value = serde_json::from_slice(bytes).unwrap_or_default();
         let time = TIME_FIELDS.iter().find_map(|key| time_of(json.get(*key)?));
         Self { number, bytes, time: time.unwrap_or(before) }
+    }
+
+    /// The clocks of a box that receives the event when it happens.
+    fn now(&self) -> Now {
+        let mono = Monotonic::from_micros(self.time.micros().max(0).cast_unsigned());
+        Now { wall: self.time, mono }
     }
 }
 

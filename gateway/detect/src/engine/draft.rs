@@ -23,8 +23,12 @@ use crate::rule::{Detection, Rule};
 
 /// A match of a rule on one event.
 pub(crate) fn plain(rule: &Rule, detection: &Detection, view: &View<'_>) -> FindingDraft {
-    let atoms = explain::evidence(&detection.condition, &detection.atoms, view.fields());
     let asset = asset_of(view);
+    if !view.explained {
+        let key = asset.as_ref().map(AssetRef::as_str).unwrap_or_default();
+        return FindingDraft { dedup_key: dedup(rule, key), asset, ..blank(rule, view.time) };
+    }
+    let atoms = explain::evidence(&detection.condition, &detection.atoms, view.fields());
     let subject = asset.as_ref().map(|asset| format!(" at {asset}")).unwrap_or_default();
     let reason = format!("{}{subject}: {}.", rule.title, told(&atoms));
     let key = asset.as_ref().map(AssetRef::as_str).unwrap_or_default();
@@ -54,6 +58,15 @@ pub(crate) fn held(
     view: &View<'_>,
 ) -> FindingDraft {
     let cleared = matches!(outcome, Outcome::Clear | Outcome::ClearGap);
+    if !view.explained {
+        return FindingDraft {
+            dedup_key: dedup(rule, key),
+            asset: state.asset.clone().or_else(|| asset_of(view)),
+            cleared,
+            severity: state.severity.unwrap_or(rule.severity),
+            ..blank(rule, view.time)
+        };
+    }
     let logic = match (&edge.clear, cleared) {
         (Some(clear), true) => clear,
         _ => &detection.condition,

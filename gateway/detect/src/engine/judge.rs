@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use sitewarden_core::{FindingDraft, LogSource, Now};
+use sitewarden_core::{FindingDraft, Now};
 
 use super::keyed::{self, Context, Verdict};
 use super::seen::Seen;
@@ -65,6 +65,9 @@ impl Engine {
             out,
         };
         let raised = keyed::event(&mut context, table, view, Verdict { suppressed, ..verdict });
+        if let Some(going_on) = self.going_on.get_mut(index) {
+            *going_on = table.len() > 0;
+        }
         if self.is_silent(index) {
             out.truncate(before);
         }
@@ -131,15 +134,4 @@ impl Engine {
     pub(super) fn is_silent(&self, index: usize) -> bool {
         self.set.links().silent.get(index).copied().unwrap_or(false)
     }
-}
-
-/// Whether a rule's log source can be the event's. A part that either side leaves open does not conflict.
-pub(crate) fn routed(rule: &LogSource, event: &LogSource) -> bool {
-    let agrees = |rule: &Option<Arc<str>>, event: &Option<Arc<str>>| match (rule, event) {
-        (Some(rule), Some(event)) => rule.eq_ignore_ascii_case(event),
-        _ => true,
-    };
-    agrees(&rule.product, &event.product)
-        && agrees(&rule.category, &event.category)
-        && agrees(&rule.service, &event.service)
 }

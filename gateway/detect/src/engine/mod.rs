@@ -36,7 +36,6 @@ use timers::Timers;
 use view::View;
 use window::Window;
 
-pub(crate) use judge::routed;
 pub use snapshot::SnapshotError;
 
 /// Bounds that a site may set lower.
@@ -97,8 +96,11 @@ pub struct Engine {
     inventory: Vec<Vec<(Arc<str>, Arc<str>)>>,
     stats: Stats,
     matcher: Box<Matcher>,
+    explained: bool,
     /// Kept from event to event for its memory.
     hits: Vec<Hit>,
+    /// By rule: whether it remembers a key, so that events of its scope concern it.
+    going_on: Vec<bool>,
 }
 
 /// What one rule remembers.
@@ -121,7 +123,9 @@ impl Engine {
         Self {
             total,
             matcher: Box::new(Matcher::new(set.program().clone())),
+            explained: true,
             hits: Vec::new(),
+            going_on: vec![false; set.len()],
             set,
             limits,
             states,
@@ -132,6 +136,20 @@ impl Engine {
             inventory: Vec::new(),
             stats: Stats::default(),
         }
+    }
+
+    /// Whether matches on single events carry their evidence (they do unless told otherwise). Without it a draft
+    /// says what matched and about whom, not why; what states keep as evidence is not touched.
+    pub const fn set_explained(&mut self, explained: bool) {
+        self.explained = explained;
+    }
+
+    /// Forgets all that was seen, as if the engine were new; what only makes it fast stays.
+    pub fn forget(&mut self) {
+        let mut fresh = Self::new(self.set.clone(), self.limits);
+        std::mem::swap(&mut fresh.matcher, &mut self.matcher);
+        fresh.explained = self.explained;
+        *self = fresh;
     }
 
     /// The rules in force.
@@ -178,9 +196,10 @@ impl Engine {
         let mut hits = std::mem::take(&mut self.hits);
         hits.clear();
         self.matcher.read_typed(&event.fields);
-        self.matcher.run(self.set.rules(), &event.source, Source::Typed(&event.fields), &mut hits);
+        self.matcher.run(&event.source, Source::Typed(&event.fields), &self.going_on, &mut hits);
         if !hits.is_empty() {
-            let view = View::new(&event.fields, time, event.asset.clone());
+            let mut view = View::new(&event.fields, time, event.asset.clone());
+            view.explained = self.explained;
             self.judge(&hits, &view, now, out);
             self.stay_bounded();
         }
@@ -224,19 +243,19 @@ impl Engine {
         let time = self.checked(time, now);
         let mut hits = std::mem::take(&mut self.hits);
         hits.clear();
-        let json = Source::Json(bytes);
         let mut sound = self.matcher.read_json(bytes);
         if sound {
-            self.matcher.run_json(self.set.rules(), source, bytes, &mut hits);
+            self.matcher.run_json(source, bytes, &self.going_on, &mut hits);
             // Before anything comes of an event, it has to be JSON as a whole and not only where it was looked at.
-            let matched = hits.iter().any(|hit| hit.condition);
-            sound = !self.matcher.is_malformed() && (!matched || self.matcher.confirm(json));
+            sound = !self.matcher.is_malformed() && (hits.is_empty() || self.matcher.confirm(bytes));
         }
         if !sound {
             self.stats.malformed += 1;
         } else if !hits.is_empty() {
             let mut matcher = std::mem::take(&mut self.matcher);
-            self.judge(&hits, &View::json(&mut matcher, bytes, time), now, out);
+            let mut view = View::json(&mut matcher, bytes, time);
+            view.explained = self.explained;
+            self.judge(&hits, &view, now, out);
             self.matcher = matcher;
             self.stay_bounded();
         }
@@ -282,8 +301,15 @@ impl Engine {
             kept.remove(&(rule.id.clone(), rule.fingerprint)).unwrap_or_else(|| fresh(rule, limits, &total))
         };
         self.states = self.set.rules().iter().map(state).collect();
+        self.look_what_goes_on();
         self.apply_inventory();
         self.rebuild_timers();
+    }
+
+    /// Notes which rules remember a key.
+    fn look_what_goes_on(&mut self) {
+        let remembers = |state: &State| matches!(state, State::Keyed(table) if table.len() > 0);
+        self.going_on = self.states.iter().map(remembers).collect();
     }
 
     /// Sets the clock and runs the timers that are due; gives the length of `out` before.
@@ -293,6 +319,7 @@ impl Engine {
         out.append(&mut self.pending);
         if self.timers.next().is_some_and(|due| due <= self.mono) {
             self.run_timers(now, out);
+            self.look_what_goes_on();
         }
         before
     }

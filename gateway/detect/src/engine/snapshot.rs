@@ -169,6 +169,7 @@ impl Engine {
                 _ => {}
             }
         }
+        engine.look_what_goes_on();
         engine.apply_inventory();
         engine.rebuild_timers();
         engine.stay_bounded();

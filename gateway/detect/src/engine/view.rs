@@ -23,6 +23,8 @@ pub(crate) struct View<'a> {
     /// Event time, already checked against the box's clock.
     pub(crate) time: Timestamp,
     pub(crate) asset: Option<AssetRef>,
+    /// Whether drafts are to carry their evidence.
+    pub(crate) explained: bool,
     kept: OnceCell<Arc<EvidenceEvent>>,
 }
 
@@ -39,13 +41,13 @@ enum Origin<'a> {
 
 impl<'a> View<'a> {
     pub(crate) fn new(fields: &'a [(Arc<str>, Value)], time: Timestamp, asset: Option<AssetRef>) -> Self {
-        Self { origin: Origin::Typed(fields), time, asset, kept: OnceCell::new() }
+        Self { origin: Origin::Typed(fields), time, asset, explained: true, kept: OnceCell::new() }
     }
 
     /// A view of the JSON object that the matcher has just read.
     pub(crate) fn json(matcher: &'a mut Matcher, bytes: &'a [u8], time: Timestamp) -> Self {
         let origin = Origin::Json { matcher: RefCell::new(matcher), bytes, whole: OnceCell::new() };
-        Self { origin, time, asset: None, kept: OnceCell::new() }
+        Self { origin, time, asset: None, explained: true, kept: OnceCell::new() }
     }
 
     /// All fields.

@@ -1,80 +1,134 @@
-//! Many texts looked for at once: a bitmap over runs of four bytes, the rarest of each text.
+//! Many texts looked for at once: a bitmap over runs of three bytes, some of each text, tried at every n-th place.
 //!
-//! Not a decision: what it reports may be there. Case is folded by setting one bit, which also merges a few
-//! characters that are not letters. Invariant: a text that occurs is always reported.
+//! The shortest text decides how far apart places may be: of each text as many runs that follow each other are in the
+//! bitmap, so that one of them stands at a place that is tried. Invariant: exactly the texts are reported that occur,
+//! without regard to the case of ASCII letters.
 #![deny(clippy::indexing_slicing)]
 
 use std::collections::HashMap;
 
 use super::hash::{Build, spread};
 
-/// Bytes in a run; shorter texts cannot be looked for.
+/// Shortest text that can be looked for.
 pub(crate) const LENGTH: usize = 4;
+/// Bytes in a run.
+const RUN: usize = 3;
+/// Furthest that places are apart; wider, the runs of a text could not be chosen to be rare.
+const STRIDE: usize = 4;
 
-/// Bits of the bitmap: 8 KiB, which stays in the first-level cache.
-const BITS: u32 = 16;
+/// Fewest and most bits of a bitmap, as powers of two; the largest has 8 KiB and stays in the first-level cache.
+const BITS: std::ops::RangeInclusive<u32> = 9..=16;
 
-/// The texts of one field.
-#[derive(Debug)]
-pub(crate) struct Grams {
-    bitmap: Box<[u64; 1 << (BITS - 6)]>,
-    rules: HashMap<u64, Vec<u32>, Build>,
+/// Where a text has to stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Anchor {
+    Anywhere,
+    Start,
+    End,
 }
 
-impl Default for Grams {
-    fn default() -> Self {
-        Self { bitmap: Box::new([0; 1 << (BITS - 6)]), rules: HashMap::default() }
-    }
+/// A text and what to report for it.
+#[derive(Debug)]
+struct Needle {
+    text: Box<[u8]>,
+    anchor: Anchor,
+    report: u32,
+}
+
+/// The texts of one field.
+#[derive(Debug, Default)]
+pub(crate) struct Grams {
+    needles: Vec<Needle>,
+    stride: usize,
+    bitmap: Box<[u64]>,
+    /// How far a spread run is shifted to be a place in the bitmap.
+    shift: u32,
+    /// By run: needles and where in them it stands.
+    found: HashMap<u64, Vec<(u32, u32)>, Build>,
 }
 
 impl Grams {
-    /// Adds a text of at least [`LENGTH`] bytes and what to report for it.
-    pub(crate) fn add(&mut self, text: &str, rule: u32) {
-        let mut rarest = (u32::MAX, 0);
-        let mut gram = 0;
-        for (at, byte) in text.bytes().enumerate() {
-            gram = gram >> 8 | u32::from(byte | 0x20) << 24;
-            if at + 1 >= LENGTH {
-                let common = gram.to_le_bytes().into_iter().map(commonness).sum();
-                rarest = rarest.min((common, gram));
+    /// Adds a folded text of at least [`LENGTH`] bytes and what to report for it.
+    pub(crate) fn add(&mut self, text: &str, anchor: Anchor, report: u32) {
+        self.needles.push(Needle { text: text.as_bytes().into(), anchor, report });
+    }
+
+    /// Makes the bitmap, once all texts are there. Before, nothing is found.
+    pub(crate) fn finish(&mut self) {
+        let shortest = self.needles.iter().map(|needle| needle.text.len()).min().unwrap_or(LENGTH);
+        self.stride = (shortest + 1).saturating_sub(RUN).clamp(1, STRIDE);
+        for (needle, index) in self.needles.iter().zip(0_u32..) {
+            let runs: Vec<u32> = needle.text.windows(RUN).map(run_of).collect();
+            let windows = runs.windows(self.stride).enumerate();
+            let rarest = windows.min_by_key(|(_, runs)| runs.iter().map(|run| common(*run)).sum::<u32>());
+            let Some((start, chosen)) = rarest else { continue };
+            for (run, at) in chosen.iter().zip(start..) {
+                let at = u32::try_from(at).unwrap_or(u32::MAX);
+                self.found.entry(u64::from(*run)).or_default().push((index, at));
             }
         }
-        let gram = rarest.1;
-        let bit = bit_of(gram);
-        if let Some(word) = self.bitmap.get_mut((bit >> 6) as usize) {
-            *word |= 1 << (bit & 63);
-        }
-        let rules = self.rules.entry(u64::from(gram)).or_default();
-        if !rules.contains(&rule) {
-            rules.push(rule);
+        let wanted = usize::BITS - (self.found.len() * 16).leading_zeros();
+        let bits = wanted.clamp(*BITS.start(), *BITS.end());
+        self.shift = 32 - bits;
+        self.bitmap = vec![0; 1 << (bits - 6)].into_boxed_slice();
+        for run in self.found.keys() {
+            let bit = spread(u32::try_from(*run).unwrap_or(0)) >> self.shift;
+            if let Some(word) = self.bitmap.get_mut((bit >> 6) as usize) {
+                *word |= 1 << (bit & 63);
+            }
         }
     }
 
-    /// Calls with what is to be reported for the text.
+    /// Calls with what is to be reported for the text; for a needle that occurs again, again.
     #[inline]
     pub(crate) fn search(&self, text: &[u8], mut report: impl FnMut(u32)) {
-        let mut gram = 0;
-        let (head, rest) = text.split_at_checked(LENGTH - 1).unwrap_or_default();
-        for byte in head {
-            gram = gram >> 8 | u32::from(byte | 0x20) << 24;
+        let mut at = 0;
+        while let Some(four) = text.get(at..).and_then(<[u8]>::first_chunk::<4>) {
+            let run = (u32::from_le_bytes(*four) | 0x0020_2020) & 0x00ff_ffff;
+            if self.may_be(run) {
+                self.check(run, at, text, &mut report);
+            }
+            at += self.stride;
         }
-        for byte in rest {
-            gram = gram >> 8 | u32::from(byte | 0x20) << 24;
-            let bit = bit_of(gram);
-            // The index is below the array's length by construction, so no check is left in the loop.
-            let word = self.bitmap.get((bit >> 6) as usize).copied().unwrap_or(0);
-            if word >> (bit & 63) & 1 == 1 {
-                for rule in self.rules.get(&u64::from(gram)).into_iter().flatten() {
-                    report(*rule);
-                }
+        if let Some([a, b, c]) = text.get(at..) {
+            let run = run_of(&[*a, *b, *c]);
+            if self.may_be(run) {
+                self.check(run, at, text, &mut report);
+            }
+        }
+    }
+
+    #[inline]
+    fn may_be(&self, run: u32) -> bool {
+        let bit = spread(run) >> self.shift;
+        self.bitmap.get((bit >> 6) as usize).is_some_and(|word| word >> (bit & 63) & 1 == 1)
+    }
+
+    fn check(&self, run: u32, at: usize, text: &[u8], report: &mut impl FnMut(u32)) {
+        for (needle, offset) in self.found.get(&u64::from(run)).into_iter().flatten() {
+            let Some(needle) = self.needles.get(*needle as usize) else { continue };
+            let Some(start) = at.checked_sub(*offset as usize) else { continue };
+            let end = start + needle.text.len();
+            let stands = match needle.anchor {
+                Anchor::Anywhere => true,
+                Anchor::Start => start == 0,
+                Anchor::End => end == text.len(),
+            };
+            if stands && text.get(start..end).is_some_and(|here| here.eq_ignore_ascii_case(&needle.text)) {
+                report(needle.report);
             }
         }
     }
 }
 
-#[inline]
-const fn bit_of(gram: u32) -> u32 {
-    spread(gram) >> (32 - BITS)
+/// A run as a number, the case bit of its bytes set.
+fn run_of(bytes: &[u8]) -> u32 {
+    bytes.iter().rev().fold(0, |run, byte| run << 8 | u32::from(byte | 0x20))
+}
+
+/// How common a run is.
+fn common(run: u32) -> u32 {
+    run.to_le_bytes().into_iter().take(RUN).map(commonness).sum()
 }
 
 /// How often a byte occurs in command lines, paths and logs, roughly; higher is more common.
@@ -95,22 +149,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_occurs_is_always_reported() {
-        let mut grams = Grams::default();
-        let texts = ["mimikatz", "::dcsync", "-enc", "[convert]", "a_b@c", "    ", "sekurlsa"];
-        for (index, text) in (0..).zip(texts) {
-            grams.add(text, index);
-        }
-        for (index, text) in (0..).zip(texts) {
-            for value in [text.to_owned(), format!("xx{}yy", text.to_ascii_uppercase())] {
-                let mut found = Vec::new();
-                grams.search(value.as_bytes(), |rule| found.push(rule));
-                assert!(found.contains(&index), "{value}");
+    fn exactly_what_occurs_is_reported() {
+        let texts = ["mimikatz", "::dcsync", "-enc", "[convert]", "a_b@c", "    ", "sekurlsa", "stra\u{df}e"];
+        for shortest in [4, 5, 7] {
+            let mut grams = Grams::default();
+            let texts: Vec<&str> = texts.into_iter().filter(|text| text.len() >= shortest).collect();
+            for (index, text) in (0..).zip(&texts) {
+                grams.add(text, Anchor::Anywhere, 3 * index);
+                grams.add(text, Anchor::Start, 3 * index + 1);
+                grams.add(text, Anchor::End, 3 * index + 2);
             }
+            grams.finish();
+            for (index, text) in (0..).zip(&texts) {
+                for (before, after) in
+                    [("", ""), ("x", ""), ("xy", "z"), ("xyz", "12"), ("wxyz", "a"), ("", "zz")]
+                {
+                    let value = format!("{before}{}{after}", text.to_ascii_uppercase());
+                    let mut found = Vec::new();
+                    grams.search(value.as_bytes(), |report| found.push(report));
+                    found.retain(|report| report / 3 == index);
+                    found.sort_unstable();
+                    found.dedup();
+                    let expected = [(true, 0), (before.is_empty(), 1), (after.is_empty(), 2)];
+                    let expected: Vec<u32> = expected
+                        .into_iter()
+                        .filter(|(stands, _)| *stands)
+                        .map(|(_, n)| 3 * index + n)
+                        .collect();
+                    assert_eq!(found, expected, "{value}");
+                }
+            }
+            let mut found = Vec::new();
+            for text in ["", "a", "abc", "abcd", "nothing to see"] {
+                grams.search(text.as_bytes(), |report| found.push(report));
+            }
+            assert_eq!(found, [0_u32; 0]);
         }
-        let mut found = Vec::new();
-        grams.search(b"abc", |rule| found.push(rule));
-        grams.search(b"nothing to see", |rule| found.push(rule));
-        assert_eq!(found, [0_u32; 0]);
     }
 }

@@ -46,6 +46,10 @@ impl Hasher for Mixed {
         self.0 = (self.0.rotate_left(5) ^ number).wrapping_mul(MIX);
     }
 
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(u64::from(number));
+    }
+
     fn write_i64(&mut self, number: i64) {
         self.write_u64(number.cast_unsigned());
     }

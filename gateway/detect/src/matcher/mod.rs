@@ -8,9 +8,15 @@
 mod gate;
 mod grams;
 mod hash;
+mod node;
+mod plan;
 mod program;
 mod scan;
+mod shape;
 mod slots;
+mod sound;
+mod sources;
+mod text;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -19,16 +25,12 @@ use sitewarden_core::{LogSource, Value};
 
 use crate::fields;
 use crate::number::Number;
-use crate::rule::{Body, Rule};
-use hash::folded;
-use program::Field;
+use plan::Plans;
 pub(crate) use program::Program;
 use scan::{Names, SpanKind};
+use slots::Slots;
 pub(crate) use slots::Source;
-use slots::{Glance, Slots, parse_number};
-
-/// Most log sources whose routing is remembered; rule sets name a few dozen.
-const PLANS: usize = 256;
+use sources::SourceKey;
 
 /// What holds of a rule that may concern an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,33 +41,23 @@ pub(crate) struct Hit {
     pub(crate) clear: Option<bool>,
 }
 
+/// Longest name of a log source that is remembered as it was written.
+const SOURCE_BYTES: usize = 128;
+
 /// What is remembered from event to event to be fast; nothing of it changes an answer.
 #[derive(Debug, Default)]
 pub(crate) struct Matcher {
     program: Arc<Program>,
     names: Names,
     slots: Slots,
-    plans: Vec<Plan>,
-    /// Stamp of the latest event for which a rule's gate opened.
+    plans: Plans,
+    /// Product, category and service of the latest event as they were written, and their numbers: events come in
+    /// runs of one kind.
+    latest: [(Vec<u8>, u32); 3],
+    /// By case: the number of the latest event for which its gate opened.
     opened: Vec<u32>,
-    stamp: u32,
+    event: u32,
     candidates: Vec<u32>,
-}
-
-/// Which rules may concern the events of a log source.
-#[derive(Debug)]
-struct Plan {
-    source: LogSource,
-    /// One bit for each rule.
-    rules: Vec<u64>,
-    keywords: bool,
-}
-
-impl Plan {
-    #[inline]
-    fn holds(&self, rule: u32) -> bool {
-        self.rules.get((rule >> 6) as usize).is_some_and(|word| word >> (rule & 63) & 1 == 1)
-    }
 }
 
 impl Matcher {
@@ -73,9 +65,10 @@ impl Matcher {
         Self {
             names: Names::new(),
             slots: Slots::new(&program),
-            plans: Vec::new(),
-            opened: vec![0; program.rules.len()],
-            stamp: 0,
+            plans: Plans::new(&program),
+            latest: Default::default(),
+            opened: vec![0; program.cases.len()],
+            event: 0,
             candidates: Vec::new(),
             program,
         }
@@ -140,193 +133,97 @@ impl Matcher {
     }
 
     /// Whether a whole event that parses stands behind what was read.
-    pub(crate) fn confirm(&mut self, source: Source<'_>) -> bool {
-        self.slots.whole(source);
-        !self.slots.is_malformed()
+    pub(crate) fn confirm(&self, bytes: &[u8]) -> bool {
+        !self.slots.is_malformed() && sound::is_sound(bytes)
     }
 
-    /// Judges the JSON object that was read; without a log source by what the object says of its own.
+    /// Judges the JSON object that was read; without a log source by what the object says of its own. `going_on`
+    /// tells by rule whether it has a state: only then does an event of its scope concern it that it would not match.
     pub(crate) fn run_json(
         &mut self,
-        rules: &[Arc<Rule>],
         log: Option<&LogSource>,
         bytes: &[u8],
+        going_on: &[bool],
         hits: &mut Vec<Hit>,
     ) {
         let source = Source::Json(bytes);
-        if let Some(log) = log {
-            return self.run(rules, log, source, hits);
-        }
-        let [product, category, service] = self.program.routing;
-        // The plan of the latest event fits most of the time; then nothing has to be made.
-        let mut part = |field: Option<u32>| {
-            let text = self.slots.text(field?, source)?;
-            if text.trim().is_empty() { None } else { Some(text) }
+        let key = match log {
+            Some(log) => self.program.sources.key(log),
+            None => self.routed(source),
         };
-        let (product, category, service) = (part(product), part(category), part(service));
-        let same =
-            |plan: &Option<Arc<str>>, event: &Option<Cow<'_, str>>| plan.as_deref() == event.as_deref();
-        let fits = |plan: &Plan| {
-            same(&plan.source.product, &product)
-                && same(&plan.source.category, &category)
-                && same(&plan.source.service, &service)
-        };
-        let at = match self.plans.iter().position(fits) {
-            Some(at) => at,
-            None => {
-                let owned = |text: Option<Cow<'_, str>>| text.map(Arc::from);
-                let log =
-                    LogSource { product: owned(product), category: owned(category), service: owned(service) };
-                self.plan(rules, &log)
-            }
-        };
-        self.run_plan(at, source, hits);
+        self.judge(key, source, going_on, hits);
     }
 
     /// Judges what was read; rules that hold or whose state has to move are appended to `hits`, in order.
     pub(crate) fn run(
         &mut self,
-        rules: &[Arc<Rule>],
         log: &LogSource,
         source: Source<'_>,
+        going_on: &[bool],
         hits: &mut Vec<Hit>,
     ) {
-        let plan = self.plan(rules, log);
-        self.run_plan(plan, source, hits);
+        let key = self.program.sources.key(log);
+        self.judge(key, source, going_on, hits);
     }
 
-    fn run_plan(&mut self, plan: usize, source: Source<'_>, hits: &mut Vec<Hit>) {
-        self.stamp = self.stamp.wrapping_add(1);
-        if self.stamp == 0 {
-            self.stamp = 1;
+    /// Where an event says that it belongs; blank is as good as absent.
+    fn routed(&mut self, source: Source<'_>) -> SourceKey {
+        let mut key = [0; 3];
+        let parts = key.iter_mut().zip(self.program.routing).zip(&mut self.latest);
+        for (dimension, ((part, field), latest)) in parts.enumerate() {
+            let raw = field.and_then(|field| self.slots.written_text(field, source));
+            if raw.is_some_and(|raw| raw == &*latest.0) {
+                *part = latest.1;
+                continue;
+            }
+            let text = field.and_then(|field| self.slots.text(field, source));
+            let text = text.as_deref().filter(|text| !text.trim().is_empty());
+            *part = self.program.sources.part(dimension, text);
+            if let Some(raw) = raw.filter(|raw| raw.len() <= SOURCE_BYTES && !self.slots.is_malformed()) {
+                latest.0.clear();
+                latest.0.extend_from_slice(raw);
+                latest.1 = *part;
+            }
+        }
+        key
+    }
+
+    fn judge(&mut self, key: SourceKey, source: Source<'_>, going_on: &[bool], hits: &mut Vec<Hit>) {
+        self.event = self.event.wrapping_add(1);
+        if self.event == 0 {
+            self.event = 1;
             self.opened.fill(0);
         }
-        self.candidates.clear();
-        self.open_gates(plan, source);
-        self.candidates.sort_unstable();
-        let Some(plan) = self.plans.get(plan) else { return };
-        for rule in &self.candidates {
-            debug_assert!(plan.holds(*rule));
-            let Some(logics) = self.program.rules.get(*rule as usize) else { continue };
-            let slots = &mut self.slots;
-            let mut holds = |logic| slots.holds(logic, &self.program, source);
-            let condition = match &logics.scope {
-                None => holds(&logics.condition),
-                Some(scope) if !holds(scope) => continue,
-                Some(_) => holds(&logics.condition),
-            };
-            if condition || logics.scope.is_some() {
-                let clear = logics.clear.as_ref().map(holds);
-                hits.push(Hit { rule: *rule, condition, clear });
-            }
-        }
-    }
-
-    fn open_gates(&mut self, plan: usize, source: Source<'_>) {
-        let Some(plan) = self.plans.get(plan) else { return };
-        let (opened, candidates, stamp) = (&mut self.opened, &mut self.candidates, self.stamp);
-        let mut open = |rule: u32| {
-            if let Some(last) = opened.get_mut(rule as usize).filter(|last| **last != stamp)
-                && plan.holds(rule)
-            {
-                *last = stamp;
-                candidates.push(rule);
-            }
+        let (program, slots) = (&*self.program, &mut self.slots);
+        let (opened, candidates, event) = (&mut self.opened, &mut self.candidates, self.event);
+        candidates.clear();
+        let fitting = self.plans.fitting(program, key, &slots.present);
+        let goes_on = |case: u32| {
+            let rules = program.cases.get(case as usize).map(|case| &case.rules);
+            rules.into_iter().flatten().any(|rule| going_on.get(*rule as usize) == Some(&true))
         };
-        self.program.always.iter().for_each(|rule| open(*rule));
-        self.slots.inspect(source);
-        if plan.keywords {
-            self.slots.search_keywords(&self.program, source, &mut open);
-        }
-        for at in 0..self.slots.present.len() {
-            let Some(id) = self.slots.present.get(at).copied() else { break };
-            let Some(field) = self.program.fields.get(id as usize).filter(|field| !field.all.is_empty())
-            else {
+        fitting.shape.open(program, slots, source, &goes_on, &mut |case| {
+            if let Some(last) = opened.get_mut(case as usize).filter(|last| **last != event)
+                && fitting.holds(case)
+            {
+                *last = event;
+                candidates.push(case);
+            }
+        });
+        let first = hits.len();
+        for case in candidates {
+            let Some(case) = program.cases.get(*case as usize) else { continue };
+            if case.scope.is_some_and(|scope| !slots.holds(scope, program, source)) {
                 continue;
-            };
-            field.present.iter().for_each(|rule| open(*rule));
-            if field.present.len() == field.all.len() {
-                continue;
             }
-            match self.slots.glance(id, source) {
-                Glance::Null => {}
-                Glance::Whole => field.all.iter().for_each(|rule| open(*rule)),
-                Glance::Int(whole) => {
-                    open_text(&mut self.slots, id, field, whole.to_string().as_bytes(), &mut open);
-                }
-                Glance::Number(raw) => match parse_number(raw) {
-                    Some(Number::Int(_)) => open_text(&mut self.slots, id, field, raw, &mut open),
-                    _ => field.all.iter().for_each(|rule| open(*rule)),
-                },
-                Glance::Decoded(text) if text.is_ascii() => {
-                    open_text(&mut self.slots, id, field, text.as_bytes(), &mut open);
-                }
-                Glance::Text(raw) if self.slots.is_clean(raw) => {
-                    open_text(&mut self.slots, id, field, raw, &mut open);
-                }
-                Glance::Decoded(_) | Glance::Text(_) => match self.slots.folded(id, source) {
-                    Some(text) => {
-                        open_text(&mut self.slots, id, field, text.as_bytes(), &mut open);
-                        field.beyond_ascii.iter().for_each(|rule| open(*rule));
-                    }
-                    None => field.all.iter().for_each(|rule| open(*rule)),
-                },
+            let condition = slots.holds(case.condition, program, source);
+            if condition || case.scope.is_some() {
+                let clear = case.clear.map(|clear| slots.holds(clear, program, source));
+                hits.extend(case.rules.iter().map(|rule| Hit { rule: *rule, condition, clear }));
             }
         }
-    }
-
-    /// The number of the plan for a log source, made when it is new.
-    fn plan(&mut self, rules: &[Arc<Rule>], log: &LogSource) -> usize {
-        if let Some(at) = self.plans.iter().position(|plan| plan.source == *log) {
-            // Events come in runs of one kind.
-            self.plans.swap(0, at);
-            return 0;
-        }
-        let mut plan =
-            Plan { source: log.clone(), rules: vec![0; rules.len().div_ceil(64)], keywords: false };
-        for (index, rule) in rules.iter().enumerate() {
-            if matches!(rule.body, Body::Detection(_)) && crate::engine::routed(&rule.logsource, log) {
-                if let Some(word) = plan.rules.get_mut(index / 64) {
-                    *word |= 1 << (index % 64);
-                }
-                plan.keywords |= self.program.by_keyword.get(index).copied().unwrap_or(false);
-            }
-        }
-        if self.plans.len() >= PLANS {
-            self.plans.pop();
-        }
-        self.plans.insert(0, plan);
-        0
-    }
-}
-
-/// Opens the gates for a text, as JSON writes it or as it is.
-#[inline]
-fn open_text(slots: &mut Slots, id: u32, field: &Field, text: &[u8], open: &mut impl FnMut(u32)) {
-    if !field.exact.is_empty() {
-        for rule in field.exact.get(&folded(text)).into_iter().flatten() {
-            open(*rule);
-        }
-    }
-    if !field.base.is_empty()
-        && let Some(slash) = memchr::memrchr(b'\\', text)
-    {
-        let base = text.get(slash + 1..).unwrap_or_default();
-        for rule in field.base.get(&folded(base)).into_iter().flatten() {
-            open(*rule);
-        }
-    }
-    if field.gram_gates {
-        slots.search(id, field, text, open);
-    }
-    let numeric = |b: &u8| b.is_ascii_digit() || matches!(b, b'-' | b'+' | b'.');
-    if !field.numbers.is_empty() && text.first().is_some_and(numeric) {
-        match std::str::from_utf8(text).ok().and_then(Number::parse) {
-            Some(Number::Int(whole)) => {
-                field.numbers.get(&whole).into_iter().flatten().for_each(|rule| open(*rule));
-            }
-            Some(Number::Float(_)) => field.all.iter().for_each(|rule| open(*rule)),
-            None => {}
+        if let Some(new) = hits.get_mut(first..).filter(|new| new.len() > 1) {
+            new.sort_unstable_by_key(|hit| hit.rule);
         }
     }
 }

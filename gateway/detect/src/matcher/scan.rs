@@ -195,7 +195,7 @@ impl Names {
 }
 
 #[inline]
-fn blanks(bytes: &[u8], mut at: usize) -> usize {
+pub(crate) fn blanks(bytes: &[u8], mut at: usize) -> usize {
     while matches!(bytes.get(at), Some(b' ' | b'\n' | b'\r' | b'\t')) {
         at += 1;
     }
@@ -226,7 +226,7 @@ fn text_end(bytes: &[u8], at: usize) -> Result<usize, Malformed> {
 }
 
 #[inline]
-fn value(bytes: &[u8], start: usize) -> Result<Span, Malformed> {
+pub(crate) fn value(bytes: &[u8], start: usize) -> Result<Span, Malformed> {
     let word = |text: &[u8], kind: SpanKind| {
         let fits = bytes.get(start..).is_some_and(|rest| rest.starts_with(text));
         if fits { Ok(Span { kind, start, end: start + text.len() }) } else { Err(Malformed) }

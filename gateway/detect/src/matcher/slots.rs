@@ -9,18 +9,22 @@ use std::sync::Arc;
 
 use sitewarden_core::Value;
 
-use super::program::{Compiled, Field, Program};
+use super::gate::Range;
+use super::program::{self, Compiled, Program};
 use super::scan::{Span, SpanKind};
+use super::text;
 use crate::engine::view::value_of;
 use crate::explain;
 use crate::fields::{self, Fields};
 use crate::net;
 use crate::number::Number;
-use crate::pattern::fold;
-use crate::rule::atom::{Logic, Test};
+use crate::rule::atom::Test;
 use crate::time_part;
 
 mod judge;
+mod look;
+
+pub(crate) use look::Looked;
 
 /// Where an event's values come from.
 #[derive(Clone, Copy, Debug)]
@@ -44,116 +48,154 @@ enum Slot {
     Whole,
 }
 
+/// A text of the event: where it came from, or in the arena.
+#[derive(Clone, Copy, Debug)]
+enum Text<'e> {
+    Source(&'e str),
+    Arena(Piece),
+}
+
+/// A piece of the arena.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    start: usize,
+    end: usize,
+}
+
+/// A field's text as comparisons see it.
+#[derive(Clone, Copy, Debug)]
+enum Prepared {
+    Unknown,
+    /// ASCII that stands in the source as it is; its case is as it came.
+    Raw,
+    /// Folded.
+    Folded(Piece),
+    /// There is no text.
+    Nothing,
+}
+
+/// A number that is parsed at most once.
+#[derive(Clone, Copy, Debug)]
+enum Parsed {
+    Unknown,
+    Known(Option<Number>),
+}
+
+/// What is known of a field of the present event.
+#[derive(Clone, Copy, Debug)]
+struct Cell {
+    stamp: u32,
+    /// The tables that were looked at.
+    looked: u8,
+    slot: Slot,
+    prepared: Prepared,
+    /// The folded text, also where `prepared` is raw.
+    folded: Option<Piece>,
+    plain: Option<Piece>,
+    number: Parsed,
+    list: List,
+}
+
+/// What a list or map turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum List {
+    Unknown,
+    /// A list without lists or maps in it: the tables were looked at for each of its values.
+    Plain,
+    Other,
+}
+
+impl Cell {
+    const EMPTY: Self = Self::new(0, Slot::Whole);
+
+    const fn new(stamp: u32, slot: Slot) -> Self {
+        Self {
+            stamp,
+            looked: 0,
+            slot,
+            prepared: Prepared::Unknown,
+            folded: None,
+            plain: None,
+            number: Parsed::Unknown,
+            list: List::Unknown,
+        }
+    }
+
+    /// Whether it is no single value.
+    const fn is_odd(&self) -> bool {
+        matches!(self.slot, Slot::Whole | Slot::Nested(_))
+    }
+
+    /// Whether the tables know nothing of it.
+    const fn is_opaque(&self) -> bool {
+        self.is_odd() && !matches!(self.list, List::Plain)
+    }
+}
+
 /// The state of one event.
 #[derive(Debug, Default)]
 pub(crate) struct Slots {
+    /// Below 2^31, since answers are kept beside it.
     stamp: u32,
-    slots: Vec<(u32, Option<Slot>)>,
+    cells: Vec<Cell>,
     /// Fields that are present, in the order in which they were found.
     pub(crate) present: Vec<u32>,
-    /// Decoded texts by field, as they are and folded.
-    plain: Vec<(u32, Option<Arc<str>>)>,
-    folded: Vec<(u32, Option<Arc<str>>)>,
-    atoms: Vec<(u32, bool)>,
-    /// Stamp of the latest event in which an atom's run of bytes was seen, and in which a field was searched.
-    marks: Vec<u32>,
-    searched: Vec<u32>,
-    /// The event may hold more than ASCII, or characters that are written as `\u....`.
-    dirty: bool,
+    /// Decoded and folded texts of the event.
+    arena: String,
+    /// Comparisons that a table found, for the gates.
+    pub(crate) found: Vec<u32>,
+    /// By comparison: the stamp of the latest event in which a table found it.
+    hits: Vec<u32>,
+    /// The event in small letters, for searches through all of it.
+    small: Vec<u8>,
+    /// By comparison and by node: stamp and answer.
+    atoms: Vec<u32>,
+    nodes: Vec<u32>,
+    /// By node: the stamp of the latest event in which one of a list was found.
+    lists: Vec<u32>,
+    /// Addresses that were read, by field.
+    addresses: Vec<(u32, Option<(u128, bool)>)>,
+    /// Stamp of the latest event that was searched as a whole.
+    everywhere: u32,
     /// Lists and maps that were parsed on their own, by field.
     nested: Vec<(u32, Pairs)>,
     /// The whole event, parsed when something asks for it.
-    whole: Option<Vec<(Arc<str>, Value)>>,
+    whole: Option<Pairs>,
     malformed: bool,
 }
 
 impl Slots {
     pub(crate) fn new(program: &Program) -> Self {
         Self {
-            slots: vec![(0, None); program.fields.len()],
-            plain: vec![(0, None); program.fields.len()],
-            folded: vec![(0, None); program.fields.len()],
-            atoms: vec![(0, false); program.atoms.len()],
-            marks: vec![0; program.atoms.len()],
-            searched: vec![0; program.fields.len()],
+            cells: vec![Cell::EMPTY; program.fields.len()],
+            hits: vec![0; program.atoms.len()],
+            atoms: vec![0; program.atoms.len()],
+            nodes: vec![0; program.nodes.len()],
+            lists: vec![0; program.nodes.len()],
             ..Self::default()
         }
     }
 
     /// Begins a new event.
     pub(crate) fn begin(&mut self) {
-        self.stamp = self.stamp.wrapping_add(1);
-        if self.stamp == 0 {
-            // Once in four billion events the stamps begin again.
+        self.stamp += 1;
+        if self.stamp >= 1 << 31 {
+            // Once in two billion events the stamps begin again.
             self.stamp = 1;
-            self.slots.fill((0, None));
-            self.plain.fill((0, None));
-            self.folded.fill((0, None));
-            self.atoms.fill((0, false));
-            self.marks.fill(0);
-            self.searched.fill(0);
+            self.cells.fill(Cell::EMPTY);
+            self.hits.fill(0);
+            self.atoms.fill(0);
+            self.nodes.fill(0);
+            self.lists.fill(0);
+            self.everywhere = 0;
         }
         self.present.clear();
+        self.found.clear();
+        self.arena.clear();
         self.nested.clear();
+        self.addresses.clear();
         self.whole = None;
         self.malformed = false;
-        self.dirty = false;
-    }
-
-    /// Looks once over the event for what cannot be judged from its bytes.
-    pub(crate) fn inspect(&mut self, source: Source<'_>) {
-        self.dirty = match source {
-            Source::Json(bytes) => !bytes.is_ascii() || has_unicode_escape(bytes),
-            Source::Typed(_) => true,
-        };
-    }
-
-    /// Searches a field for runs of bytes; marks atoms and calls with the rules whose gates open.
-    pub(crate) fn search(&mut self, id: u32, field: &Field, text: &[u8], open: &mut impl FnMut(u32)) {
-        let stamp = self.stamp;
-        if let Some(searched) = self.searched.get_mut(id as usize) {
-            *searched = stamp;
-        }
-        let (Some(grams), marks) = (&field.grams, &mut self.marks) else { return };
-        grams.search(text, |found| {
-            if found & 1 == 1 {
-                open(found >> 1);
-            } else if let Some(mark) = marks.get_mut((found >> 1) as usize) {
-                *mark = stamp;
-            }
-        });
-    }
-
-    /// Whether the field's text may match an atom, as far as runs of bytes tell.
-    fn may_hold(&mut self, index: usize, compiled: &Compiled, program: &Program, source: Source<'_>) -> bool {
-        let Some(id) = compiled.field.filter(|_| compiled.marked || compiled.beyond_ascii) else {
-            return true;
-        };
-        let glance = self.glance(id, source);
-        if compiled.beyond_ascii {
-            return match glance {
-                Glance::Text(raw) => !self.is_clean(raw),
-                Glance::Decoded(text) => !text.is_ascii(),
-                _ => false,
-            };
-        }
-        let Some(field) = program.fields.get(id as usize) else { return true };
-        if self.searched.get(id as usize) != Some(&self.stamp) {
-            match glance {
-                Glance::Text(raw) if self.is_clean(raw) => self.search(id, field, raw, &mut |_| {}),
-                _ => match self.folded(id, source) {
-                    Some(text) => self.search(id, field, text.as_bytes(), &mut |_| {}),
-                    None => return true,
-                },
-            }
-        }
-        self.marks.get(index) == Some(&self.stamp)
-    }
-
-    /// Whether the bytes of a JSON text can be judged as they stand: plain ASCII, nothing written as `\u....`.
-    #[inline]
-    pub(crate) fn is_clean(&self, raw: &[u8]) -> bool {
-        !self.dirty || (raw.is_ascii() && !has_unicode_escape(raw))
     }
 
     /// Whether the event turned out not to be JSON.
@@ -174,131 +216,151 @@ impl Slots {
 
     /// A field below a nested value: it may be there. A field of that very name takes precedence.
     pub(crate) fn set_below(&mut self, field: u32) {
-        if self.slot(field).is_none() {
+        if self.cell(field).is_none() {
             self.set(field, Slot::Whole);
         }
     }
 
     #[inline]
     fn set(&mut self, field: u32, slot: Slot) {
-        if let Some(entry) = self.slots.get_mut(field as usize) {
-            if entry.0 != self.stamp {
+        if let Some(cell) = self.cells.get_mut(field as usize) {
+            if cell.stamp != self.stamp {
                 self.present.push(field);
             }
-            *entry = (self.stamp, Some(slot));
+            *cell = Cell::new(self.stamp, slot);
         }
     }
 
     /// Whether the field itself was found, not only something that may lead to it.
     pub(crate) fn is_direct(&self, field: u32) -> bool {
-        matches!(self.slot(field), Some(Slot::Span(_) | Slot::Typed(_) | Slot::Nested(_)))
+        self.cell(field).is_some_and(|cell| !matches!(cell.slot, Slot::Whole))
     }
 
-    fn slot(&self, field: u32) -> Option<Slot> {
-        let (stamp, slot) = self.slots.get(field as usize)?;
-        if *stamp == self.stamp { *slot } else { None }
-    }
-
-    /// The field as a gate sees it.
+    /// What is known of a field; `None` when the event does not have it.
     #[inline]
-    pub(crate) fn glance<'e>(&self, field: u32, source: Source<'e>) -> Glance<'e> {
-        match (self.slot(field), source) {
-            (Some(Slot::Span(span)), Source::Json(bytes)) => {
-                let raw = bytes.get(span.start..span.end).unwrap_or_default();
-                match span.kind {
-                    SpanKind::Text => Glance::Text(raw),
-                    SpanKind::Number => Glance::Number(raw),
-                    SpanKind::True => Glance::Text(b"true"),
-                    SpanKind::False => Glance::Text(b"false"),
-                    SpanKind::Null => Glance::Null,
-                    SpanKind::Nested => Glance::Whole,
-                }
-            }
-            (Some(Slot::Typed(position)), Source::Typed(fields)) => {
-                match fields.get(position).map(|(_, value)| value) {
-                    Some(Value::Text(text)) => Glance::Decoded(text),
-                    Some(Value::Int(whole)) => Glance::Int(*whole),
-                    Some(Value::Bool(true)) => Glance::Text(b"true"),
-                    Some(Value::Bool(false)) => Glance::Text(b"false"),
-                    Some(Value::Null) => Glance::Null,
-                    _ => Glance::Whole,
-                }
-            }
-            (Some(_), _) => Glance::Whole,
-            (None, _) => Glance::Null,
-        }
+    fn cell(&self, field: u32) -> Option<&Cell> {
+        self.cells.get(field as usize).filter(|cell| cell.stamp == self.stamp)
+    }
+
+    #[inline]
+    fn cell_mut(&mut self, field: u32) -> Option<&mut Cell> {
+        let stamp = self.stamp;
+        self.cells.get_mut(field as usize).filter(|cell| cell.stamp == stamp)
     }
 
     /// The field's text as it is; `None` when it is absent, null, nested or no JSON.
     pub(crate) fn text<'e>(&mut self, field: u32, source: Source<'e>) -> Option<Cow<'e, str>> {
-        match (self.slot(field)?, source) {
-            (Slot::Typed(position), Source::Typed(fields)) => fields::text(&fields.get(position)?.1),
+        match self.plain(field, source)? {
+            Text::Source(text) => Some(Cow::Borrowed(text)),
+            Text::Arena(piece) => Some(Cow::Owned(self.piece(piece)?.to_owned())),
+        }
+    }
+
+    /// A text as JSON writes it, between the quotes.
+    #[inline]
+    pub(crate) fn written_text<'e>(&self, field: u32, source: Source<'e>) -> Option<&'e [u8]> {
+        match (self.cell(field)?.slot, source) {
+            (Slot::Span(span), Source::Json(bytes)) if span.kind == SpanKind::Text => {
+                bytes.get(span.start..span.end)
+            }
+            _ => None,
+        }
+    }
+
+    fn piece(&self, piece: Piece) -> Option<&str> {
+        self.arena.get(piece.start..piece.end)
+    }
+
+    fn resolve<'s>(&'s self, text: Text<'s>) -> Option<&'s str> {
+        match text {
+            Text::Source(text) => Some(text),
+            Text::Arena(piece) => self.piece(piece),
+        }
+    }
+
+    /// Adds to the arena what the call writes; `None` when it says that there is no text.
+    fn add(&mut self, write: impl FnOnce(&mut String) -> bool) -> Option<Piece> {
+        let start = self.arena.len();
+        if write(&mut self.arena) {
+            return Some(Piece { start, end: self.arena.len() });
+        }
+        self.arena.truncate(start);
+        None
+    }
+
+    fn plain<'e>(&mut self, field: u32, source: Source<'e>) -> Option<Text<'e>> {
+        let cell = *self.cell(field)?;
+        if let Some(piece) = cell.plain {
+            return Some(Text::Arena(piece));
+        }
+        match (cell.slot, source) {
+            (Slot::Typed(position), Source::Typed(fields)) => match &fields.get(position)?.1 {
+                Value::Text(text) => Some(Text::Source(text)),
+                value => self.written(field, &fields::text(value)?),
+            },
             (Slot::Span(span), Source::Json(bytes)) => match span.kind {
                 SpanKind::Text => {
                     let raw = bytes.get(span.start..span.end)?;
-                    // Control characters are for the parser to refuse.
-                    if raw.iter().all(|byte| *byte >= 0x20 && *byte != b'\\') {
+                    if memchr::memchr(b'\\', raw).is_none() {
                         let text = std::str::from_utf8(raw);
                         self.malformed |= text.is_err();
-                        return text.ok().map(Cow::Borrowed);
+                        return text.ok().map(Text::Source);
                     }
-                    self.decoded(field, bytes, span).map(|text| Cow::Owned(text.to_string()))
+                    let piece = self.add(|arena| text::decode(bytes, span, arena));
+                    self.malformed |= piece.is_none();
+                    self.cell_mut(field)?.plain = piece;
+                    piece.map(Text::Arena)
                 }
-                SpanKind::Number => match self.number_of(bytes, span)? {
+                SpanKind::Number => match self.number(field, source)? {
                     Number::Int(_) => {
-                        std::str::from_utf8(bytes.get(span.start..span.end)?).ok().map(Cow::Borrowed)
+                        std::str::from_utf8(bytes.get(span.start..span.end)?).ok().map(Text::Source)
                     }
-                    Number::Float(fraction) => Some(Cow::Owned(fraction.to_string())),
+                    Number::Float(fraction) => self.written(field, &fraction.to_string()),
                 },
-                SpanKind::True => Some(Cow::Borrowed("true")),
-                SpanKind::False => Some(Cow::Borrowed("false")),
+                SpanKind::True => Some(Text::Source("true")),
+                SpanKind::False => Some(Text::Source("false")),
                 SpanKind::Null | SpanKind::Nested => None,
             },
             _ => None,
         }
     }
 
-    fn decoded(&mut self, field: u32, bytes: &[u8], span: Span) -> Option<Arc<str>> {
-        let stamp = self.stamp;
-        let entry = self.plain.get_mut(field as usize)?;
-        if entry.0 != stamp {
-            // The quotes around the text belong to it for the parser.
-            let quoted = bytes.get(span.start.checked_sub(1)?..=span.end)?;
-            let text = serde_json::from_slice::<Cow<'_, str>>(quoted).ok().map(|text| Arc::from(&*text));
-            self.malformed |= text.is_none();
-            *entry = (stamp, text);
-        }
-        entry.1.clone()
+    /// Keeps a text that was made for a value.
+    fn written<'e>(&mut self, field: u32, text: &str) -> Option<Text<'e>> {
+        let piece = self.add(|arena| {
+            arena.push_str(text);
+            true
+        });
+        self.cell_mut(field)?.plain = piece;
+        piece.map(Text::Arena)
     }
 
-    /// The field's text, folded.
-    pub(crate) fn folded(&mut self, field: u32, source: Source<'_>) -> Option<Arc<str>> {
-        match self.folded.get(field as usize) {
-            Some((stamp, text)) if *stamp == self.stamp => text.clone(),
-            _ => {
-                let text = self.text(field, source).map(|text| Arc::from(&*fold(&text)));
-                if let Some(entry) = self.folded.get_mut(field as usize) {
-                    *entry = (self.stamp, text.clone());
-                }
-                text
+    /// The field as a number, also when it is one written as text.
+    #[inline]
+    pub(crate) fn number(&mut self, field: u32, source: Source<'_>) -> Option<Number> {
+        match self.cell(field)?.number {
+            Parsed::Known(number) => number,
+            Parsed::Unknown => {
+                let number = self.parse(field, source);
+                self.cell_mut(field)?.number = Parsed::Known(number);
+                number
             }
         }
     }
 
-    fn number_of(&mut self, bytes: &[u8], span: Span) -> Option<Number> {
-        let raw = bytes.get(span.start..span.end)?;
-        let number = parse_number(raw);
-        self.malformed |= number.is_none();
-        number
-    }
-
-    /// The field as a number, also when it is one written as text.
-    pub(crate) fn number(&mut self, field: u32, source: Source<'_>) -> Option<Number> {
-        match (self.slot(field)?, source) {
+    fn parse(&mut self, field: u32, source: Source<'_>) -> Option<Number> {
+        match (self.cell(field)?.slot, source) {
             (Slot::Typed(position), Source::Typed(fields)) => fields::number(&fields.get(position)?.1),
             (Slot::Span(span), Source::Json(bytes)) => match span.kind {
-                SpanKind::Number => self.number_of(bytes, span),
-                SpanKind::Text => Number::parse(&self.text(field, source)?),
+                SpanKind::Number => {
+                    let number = text::number(bytes.get(span.start..span.end)?);
+                    self.malformed |= number.is_none();
+                    number
+                }
+                SpanKind::Text => {
+                    let text = self.plain(field, source)?;
+                    Number::parse(self.resolve(text)?)
+                }
                 _ => None,
             },
             _ => None,
@@ -324,27 +386,13 @@ impl Slots {
     }
 
     /// The whole event, handed over; it is parsed again when something asks once more.
-    pub(crate) fn take_whole(&mut self, source: Source<'_>) -> Vec<(Arc<str>, Value)> {
+    pub(crate) fn take_whole(&mut self, source: Source<'_>) -> Pairs {
         if let Source::Typed(fields) = source {
             return fields.to_vec();
         }
         self.whole(source);
         self.whole.take().unwrap_or_default()
     }
-}
-
-/// What a gate sees of a field.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Glance<'e> {
-    /// As JSON writes it.
-    Text(&'e [u8]),
-    /// As it is.
-    Decoded(&'e str),
-    Number(&'e [u8]),
-    Int(i64),
-    Null,
-    /// Cannot be judged at a glance.
-    Whole,
 }
 
 fn is_null(slot: Slot, source: Source<'_>) -> bool {
@@ -364,31 +412,5 @@ fn slot_is_text(slot: Slot, source: Source<'_>) -> bool {
             fields.get(position).is_some_and(|(_, value)| matches!(value, Value::Text(_)))
         }
         _ => false,
-    }
-}
-
-/// Whether the text has a character written as `\u....`.
-fn has_unicode_escape(bytes: &[u8]) -> bool {
-    memchr::memmem::find_iter(bytes, b"\\u").any(|at| {
-        let before = bytes.get(..at).unwrap_or_default();
-        before.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 0
-    })
-}
-
-/// A JSON number, as the parser of whole events reads it.
-pub(crate) fn parse_number(raw: &[u8]) -> Option<Number> {
-    let (sign, digits) = match raw.strip_prefix(b"-") {
-        Some(digits) => (-1_i64, digits),
-        None => (1, raw),
-    };
-    let plain = matches!(digits, [b'1'..=b'9', rest @ ..] if rest.len() < 18 && rest.iter().all(u8::is_ascii_digit))
-        || raw == b"0";
-    if plain {
-        return Some(Number::Int(sign * digits.iter().fold(0, |n, digit| n * 10 + i64::from(digit - b'0'))));
-    }
-    let number: serde_json::Number = serde_json::from_slice(raw).ok()?;
-    match number.as_i64() {
-        Some(whole) => Some(Number::Int(whole)),
-        None => number.as_f64().filter(|n| n.is_finite()).map(Number::Float),
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Not a test: it asserts nothing and fails only when it cannot measure. One JSON line for each figure on
 //! standard output, a table for people in `tests/bench/RESULTS.md`. Invariant: a ratio is printed only when
-//! both sides were measured in this run.
+//! both sides were measured in this run. `--record LANE` takes the figures of a lane that is measured elsewhere
+//! from standard input, one JSON line each.
 
 mod agent;
 mod disk;
@@ -79,6 +80,7 @@ fn run() -> Result<(), Failure> {
         peers_only: false,
     };
     let mut wanted = Vec::new();
+    let mut record = None;
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
@@ -90,8 +92,12 @@ fn run() -> Result<(), Failure> {
             "--pairs" => setup.pairs = value()?.parse()?,
             "--seconds" => setup.seconds = value()?.parse()?,
             "--peers-only" => setup.peers_only = true,
+            "--record" => record = Some(value()?),
             lane => wanted.push(lane.to_owned()),
         }
+    }
+    if let Some(lane) = record {
+        return report::record(&setup, &lane);
     }
     std::fs::create_dir_all(&setup.state)?;
     let lanes: Vec<_> = LANES

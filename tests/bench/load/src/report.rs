@@ -91,6 +91,21 @@ impl Figure {
     }
 }
 
+/// Takes a lane's figures from standard input; nothing is written when there are none.
+pub fn record(setup: &Setup, lane: &str) -> Result<(), Failure> {
+    let mut figures: Vec<Figure> = Vec::new();
+    for line in std::io::stdin().lines() {
+        figures.push(serde_json::from_str(&line?)?);
+    }
+    if figures.is_empty() {
+        return Err(format!("no figure of {lane} was measured").into());
+    }
+    for figure in &figures {
+        println!("{}", serde_json::to_string(figure)?);
+    }
+    write(setup, lane, &figures)
+}
+
 /// Puts the figures of one lane in place of its older ones and writes the page again.
 pub fn write(setup: &Setup, lane: &str, figures: &[Figure]) -> Result<(), Failure> {
     let folder = setup.root.join("tests/bench");
@@ -112,7 +127,8 @@ pub fn write(setup: &Setup, lane: &str, figures: &[Figure]) -> Result<(), Failur
         writeln!(lines, "{}", serde_json::to_string(figure)?)?;
     }
     fs::write(store, lines)?;
-    fs::write(folder.join("RESULTS.md"), page(&all)?)?;
+    let profile = fs::read_to_string(folder.join("profile.md")).unwrap_or_default();
+    fs::write(folder.join("RESULTS.md"), page(&all)? + &profile)?;
     Ok(())
 }
 

@@ -44,24 +44,22 @@ fn main() {
     let load = load.elapsed();
     let bytes = std::fs::read(&events).expect("events");
     let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
-    let mut matches = Vec::new();
+    let mut matches: Vec<(usize, Option<String>)> = Vec::new();
     let mut spans: Vec<Duration> = Vec::new();
-    for round in 0..repeat {
-        let mut taken = Duration::ZERO;
+    for _ in 0..repeat {
+        matches.clear();
+        let start = Instant::now();
         for (index, line) in lines.iter().enumerate() {
-            let start = Instant::now();
             let value: serde_json::Value = serde_json::from_slice(line).expect("JSON");
             let found = engine.evaluate(&JsonEvent::borrow(&value));
-            taken += start.elapsed();
-            if round == 0 {
-                for result in found {
-                    let id = result.header.rule_id.clone().unwrap_or_default();
-                    matches.push(serde_json::json!({"event": index + 1, "rule": id, "cleared": false}));
-                }
-            }
+            matches.extend(found.into_iter().map(|result| (index + 1, result.header.rule_id.clone())));
         }
-        spans.push(taken);
+        spans.push(start.elapsed());
     }
+    let matches: Vec<_> = matches
+        .into_iter()
+        .map(|(event, rule)| serde_json::json!({"event": event, "rule": rule, "cleared": false}))
+        .collect();
     spans.sort();
     let us = spans[spans.len() / 2].as_secs_f64() * 1e6 / lines.len() as f64;
     let report = serde_json::json!({
