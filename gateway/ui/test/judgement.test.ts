@@ -83,7 +83,7 @@ test('roles', () => {
   assert.deepEqual(who('quarantine'), ['operator', 'owner']);
 });
 
-const reading = (seconds: number, value: number | string) => ({ time: ago(seconds), received: ago(seconds), value, unit: '', time_source: 'payload' });
+const reading = (seconds: number, value: number | string) => ({ time: ago(seconds), received: ago(seconds), value, unit: '', time_source: 'payload', trusted: true });
 
 test('a silence of more than five intervals is a gap in the line and is never bridged', () => {
   const line = series([reading(10, 3), reading(80, 1), reading(70, 2), reading(0, 4)], 10);
