@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the project needs: `setup.sh build` for `make run`, `setup.sh all` for everything.
+# Installs what the project needs: `setup.sh build` for `make run`, `setup.sh all` for everything that `make test`
+# needs, `setup.sh board` for the deep part of that name besides.
 # The one list of what is installed is this script with the files in scripts/setup/. It starts from a
 # Debian 12 that has only git and make, uses the machine's Rust and Node where they are new enough, and
 # does nothing when the list has not changed since the last time.
@@ -136,13 +137,17 @@ fingerprint() {
     } | sha256sum | cut -d ' ' -f 1
 }
 
-case "$LEVEL" in build | all) ;; *) die "setup.sh build, or setup.sh all" ;; esac
+case "$LEVEL" in build | all | board) ;; *) die "setup.sh build, setup.sh all, or setup.sh board" ;; esac
 mkdir -p "$SETUP/bin"
 export PATH="$SETUP/bin:$PATH"
 
 STAMP="$SETUP/stamp-$LEVEL"
 if [ "$(cat "$STAMP" 2>/dev/null || true)" != "$(fingerprint)" ]; then
-    if [ "$LEVEL" = build ]; then mapfile -t packages < <(sections build); else mapfile -t packages < <(sections build test); fi
+    case "$LEVEL" in
+        build) mapfile -t packages < <(sections build) ;;
+        all) mapfile -t packages < <(sections build test) ;;
+        board) mapfile -t packages < <(sections build test board) ;;
+    esac
     apt_install "${packages[@]}"
     setup_rust
     setup_node

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::Admin;
 use crate::admission::SiteAdmission;
+use crate::board::Board;
 use crate::checkpoints::Checkpoints;
 use crate::clock::{self, Clock};
 use crate::config::Config;
@@ -324,6 +325,7 @@ impl Parts {
             async move { admin.execute(request).await }
         };
         tokio::spawn(console::serve(self.console, execute, stop.clone()));
+        let board = Board::start(&config.board, demo, ground.clock, &self.own.0);
         let site = web::Site {
             config: Arc::new(config.clone()),
             ground: Arc::clone(&ground),
@@ -333,10 +335,12 @@ impl Parts {
             identity: self.identity,
             broker: broker.clone(),
             metrics,
+            board: board.clone(),
             demo,
         };
+        crate::board::follow_verdict(site.clone(), stop.clone());
         let web = web::spawn(self.https, &site)?;
-        Ok((Running { ground, broker, background, engine, engine_ended, uplink, web }, site))
+        Ok((Running { ground, broker, background, engine, engine_ended, uplink, web, board }, site))
     }
 }
 
@@ -349,6 +353,7 @@ struct Running {
     engine_ended: CancellationToken,
     uplink: tokio::task::JoinHandle<()>,
     web: axum_server::Handle<SocketAddr>,
+    board: Board,
 }
 
 impl Running {
@@ -393,6 +398,7 @@ impl Running {
     /// In reverse: nobody new, then what is under way, then what remembers.
     async fn shut_down(self, stop: &CancellationToken) {
         self.web.graceful_shutdown(Some(DRAIN));
+        self.board.stop();
         if tokio::time::timeout(DRAIN, self.broker.shut_down()).await.is_err() {
             tracing::warn!("the broker did not drain in time");
         }

@@ -25,6 +25,7 @@ pub(crate) struct Config {
     pub(crate) rules: Folder,
     pub(crate) policies: Folder,
     pub(crate) dialects: Folder,
+    pub(crate) board: Board,
     pub(crate) log: Log,
 }
 
@@ -98,6 +99,33 @@ pub(crate) struct Folder {
     pub(crate) dir: Option<PathBuf>,
 }
 
+/// `[board]`: the box's own hardware; without a name or file there is none.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Board {
+    /// A shipped board file.
+    pub(crate) name: Option<String>,
+    /// A board file of one's own; relative paths are taken from the folder of the configuration file.
+    pub(crate) file: Option<PathBuf>,
+    /// Whether a simulated or recorded board may stand in for a real one.
+    pub(crate) development: bool,
+}
+
+impl Board {
+    fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.name.is_some() && self.file.is_some() {
+            problems.push("board.name and board.file: only one of them".to_owned());
+        }
+        if let Some(name) = &self.name
+            && let Err(error) = sitewarden_board::shipped(name)
+        {
+            problems.push(format!("board.name: {error}"));
+        }
+        problems
+    }
+}
+
 /// `[log]`: what is written to standard error.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -156,6 +184,7 @@ pub(crate) fn load(path: Option<&Path>) -> Result<Config, ConfigError> {
         .chain(config.store.problems())
         .chain(config.telemetry.problem())
         .chain(config.agents.problems())
+        .chain(config.board.problems())
         .collect();
     if !problems.is_empty() {
         return Err(ConfigError::Values { path: path.to_owned(), problems });
@@ -167,6 +196,9 @@ pub(crate) fn load(path: Option<&Path>) -> Result<Config, ConfigError> {
         }
     }
     config.uplink.ca = base.join(&config.uplink.ca);
+    if let Some(file) = &mut config.board.file {
+        *file = base.join(&*file);
+    }
     Ok(config)
 }
 

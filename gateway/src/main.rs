@@ -8,6 +8,7 @@ mod admin;
 mod admission;
 mod app;
 mod background;
+mod board;
 mod checkpoints;
 mod cli;
 mod clock;

@@ -10,6 +10,7 @@ mod support;
 mod agents;
 mod audit;
 mod bad_input;
+mod board;
 mod command_line;
 mod conformance;
 mod database;

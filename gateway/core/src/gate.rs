@@ -188,6 +188,10 @@ actions! {
     UplinkAdvance = "uplink:advance",
     /// The box keeps a signed checkpoint.
     CheckpointKeep = "checkpoint:keep",
+    /// Make the box blink, so that it is found.
+    BoardLocate = "board:locate",
+    /// Set inputs of a simulated board.
+    BoardDrive = "board:drive",
     /// First set-up.
     SetupRun = "setup:run",
     /// The box prunes old rows.

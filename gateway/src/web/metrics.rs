@@ -21,6 +21,7 @@ pub(crate) async fn page(State(site): State<Site>) -> Response {
     policy_metrics(&site, &mut page);
     uplink_metrics(&site, &mut page).await;
     identity_metrics(&site, &mut page).await;
+    board_metrics(&site, &mut page);
     page.sample(
         "sitewarden_build_info",
         "gauge",
@@ -236,6 +237,38 @@ fn policy_metrics(site: &Site, page: &mut Page) {
         page.value(&format!("{name}_sum"), &[("policy", policy)], figure.duration_sum);
         page.value(&format!("{name}_count"), &[("policy", policy)], float(all));
     }
+}
+
+/// The board by the names of its file; a value that is not known is absent.
+fn board_metrics(site: &Site, page: &mut Page) {
+    let Some(board) = site.board.snapshot() else { return };
+    let described = &board.description;
+    let sample = |value: bool| if value { 1.0 } else { 0.0 };
+    let name = "sitewarden_board_contact_active";
+    page.head(name, "gauge", "1 while a contact is active: cabinet or door open, button pressed, mains lost");
+    for (one, input) in described.contacts.iter().zip(&board.contacts) {
+        if let (Some(active), None) = (input.value, &input.error) {
+            page.value(name, &[("input", &one.name), ("role", one.role.as_str())], sample(active));
+        }
+    }
+    let name = "sitewarden_board_temperature_celsius";
+    page.head(name, "gauge", "Temperatures of the box");
+    for (one, input) in described.temperatures.iter().zip(&board.temperatures) {
+        if let (Some(celsius), None) = (input.value, &input.error) {
+            page.value(name, &[("input", &one.name)], celsius);
+        }
+    }
+    let name = "sitewarden_board_fan_rpm";
+    page.head(name, "gauge", "Fans of the box in revolutions per minute");
+    for (one, input) in described.fans.iter().zip(&board.fans) {
+        if let (Some(rpm), None) = (input.value, &input.error) {
+            page.value(name, &[("input", &one.name)], f64::from(rpm));
+        }
+    }
+    let help = "Inputs of the board that cannot be read";
+    page.sample("sitewarden_board_inputs_failed", "gauge", help, &[], float(board.failed.len() as u64));
+    let help = "Events of the board that the rules did not get because their queue was full";
+    page.sample("sitewarden_board_events_lost_total", "counter", help, &[], float(board.events_lost));
 }
 
 async fn identity_metrics(site: &Site, page: &mut Page) {

@@ -4,6 +4,7 @@
 //! document is generated from the same routers that serve.
 
 pub(crate) mod audit;
+pub(crate) mod board;
 pub(crate) mod live;
 pub(crate) mod metrics;
 pub(crate) mod operations;
@@ -24,6 +25,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::admin;
 use crate::app::Ground;
+use crate::board::Board;
 use crate::config::Config;
 use crate::pipeline;
 use crate::sources::Rules;
@@ -82,6 +84,7 @@ pub(crate) struct Site {
     pub(crate) identity: Identity,
     pub(crate) broker: sitewarden_broker::Handle,
     pub(crate) metrics: Arc<pipeline::Metrics>,
+    pub(crate) board: Board,
     pub(crate) demo: bool,
 }
 
@@ -110,6 +113,7 @@ fn api(site: &Site) -> OpenApiRouter {
         .merge(audit::routes(site.clone()))
         .merge(site_log::routes(site.clone()))
         .merge(sitewarden_uplink::routes(ground.uplink.clone()))
+        .merge(board::routes(site.clone()))
         .merge(live::routes(site.live.clone()));
     OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", routes)
 }

@@ -54,12 +54,14 @@ struct Facts {
     policies: bool,
     /// Every rule on disk loads.
     rules: bool,
+    /// The box's own hardware answers, as far as it was asked for.
+    board: bool,
     /// What is wrong with the way to the cloud.
     uplink: Option<&'static str>,
 }
 
 impl Facts {
-    fn parts(self) -> [Part; 8] {
+    fn parts(self) -> [Part; 9] {
         let part = |name, ok, detail| Part { name, ok, detail };
         let engine = self.waiting == 0 || self.commit_age < STUCK_SECONDS;
         [
@@ -74,6 +76,7 @@ impl Facts {
             part("engine", engine, "batches wait and no commit was made for 30 s"),
             part("policies", self.policies, "the policy files have a mistake; the last good set is in force"),
             part("rules", self.rules, "rule files have mistakes; see /api/v1/rules"),
+            part("board", self.board, "part of the box's own hardware does not answer; see /api/v1/board"),
             part("uplink", self.uplink.is_none(), self.uplink.unwrap_or_default()),
         ]
     }
@@ -96,6 +99,7 @@ async fn facts(site: &Site) -> Facts {
         commit_age,
         policies: ground.policies.error().is_none(),
         rules: site.rules.errors().is_empty(),
+        board: site.board.problem().is_none(),
         uplink: uplink(&ground.uplink.status(), now.wall),
     }
 }
@@ -172,6 +176,7 @@ mod tests {
         commit_age: 1_000,
         policies: true,
         rules: true,
+        board: true,
         uplink: None,
     };
 
@@ -197,6 +202,7 @@ mod tests {
             ("clock", Facts { clock: false, ..WELL }, 200, 200),
             ("policies", Facts { policies: false, ..WELL }, 200, 200),
             ("rules", Facts { rules: false, ..WELL }, 200, 200),
+            ("board", Facts { board: false, ..WELL }, 200, 200),
             ("uplink", Facts { uplink: Some("it stopped"), ..WELL }, 200, 200),
         ];
         assert_eq!(cases.len(), WELL.parts().len(), "a part without a case");

@@ -165,6 +165,14 @@ async fn overview(State(site): State<Site>, caller: Caller) -> Result<Json<Overv
     }))
 }
 
+/// Whether the verdict is "all clear", for the light of the box.
+pub(crate) async fn all_clear(site: &Site) -> Result<bool, ApiError> {
+    let now = site.ground.clock.now();
+    let counts = site.ground.store.read(sitewarden_findings::counts).await?;
+    let devices = DeviceCounts::of(&site.ground.registry, now.wall);
+    Ok(Verdict::of(&counts, &devices, now.wall >= WALL_FLOOR).word == "all-clear")
+}
+
 fn box_view(site: &Site, now: sitewarden_core::Now, settings: Option<SiteSettings>) -> BoxView {
     let metrics = site.broker.metrics();
     let uptime = now.mono.micros() / 1_000_000;

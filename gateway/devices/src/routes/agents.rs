@@ -120,7 +120,7 @@ pub fn terminal_qr(text: &str) -> Result<String, AgentError> {
 }
 
 /// Opens a one-time code for an agent. The code is in this answer and nowhere else.
-#[utoipa::path(post, path = "/agents/enrol", tag = "agents", request_body = EnrolAgent,
+#[utoipa::path(post, path = "/agents/enrol", tag = "agents", operation_id = "enrol_agent", request_body = EnrolAgent,
     responses((status = 201, body = AgentEnrolment), Problem))]
 pub(super) async fn enrol(
     State(deps): State<Deps>,
