@@ -66,6 +66,30 @@ function plan(device, finding) {
     { name: 'policies', open: at('/policies') },
     { name: 'diagnostics', open: at('/diagnostics') },
     { name: 'audit', open: at('/audit') },
+    { name: 'uplink', open: at('/uplink') },
+    { name: 'uplink-none', open: at('/uplink'), answers: { '/uplink': 'uplink-none' } },
+    { name: 'uplink-stopped', open: at('/uplink'), answers: { '/uplink': 'uplink-stopped' } },
+    { name: 'uplink-connected', open: at('/uplink'), answers: { '/uplink': 'uplink-connected' } },
+    { name: 'uplink-error', open: at('/uplink'), answers: { '/uplink': failing } },
+    { name: 'uplink-not-allowed', open: at('/uplink'), answers: { '/uplink': denied } },
+    { name: 'uplink-viewer', open: at('/uplink'), answers: { '/session': 'viewer' } },
+    { name: 'uplink-stale', open: at('/uplink'), act: goStale, answers: { '/events': 'cut' } },
+    { name: 'uplink-german', open: at('/uplink'), language: 'de', looks: ['light', 'phone'] },
+    { name: 'dialog-uplink-register', open: at('/uplink'), answers: { '/uplink': 'uplink-none' }, act: (page) => page.locator('.page-head .button.primary').click() },
+    { name: 'dialog-uplink-forget', open: at('/uplink'), act: (page) => page.locator('.page-head .button.danger').click() },
+    { name: 'enrol-agent', open: at('/enrol-agent') },
+    { name: 'enrol-agent-errors', open: at('/enrol-agent'), act: enrolRefused },
+    { name: 'enrol-agent-code', open: at('/enrol-agent'), act: enrolOpen },
+    { name: 'enrol-agent-done', open: at('/enrol-agent'), act: enrolOpen, answers: { '/agents/enrolments': json(200, EMPTY) } },
+    { name: 'enrol-agent-viewer', open: at('/enrol-agent'), answers: { '/session': 'viewer' } },
+    { name: 'enrol-agent-german', open: at('/enrol-agent'), language: 'de', looks: ['phone'] },
+    { name: 'agent', open: at('/devices/agent%3A00112233445566aa') },
+    { name: 'agent-german', open: at('/devices/agent%3A00112233445566aa'), language: 'de', looks: ['light', 'phone'] },
+    { name: 'board-none', open: at('/diagnostics'), answers: { '/board': json(200, { title: null, backend: null, problem: null, drivable: false, light: null, contacts: [], temperatures: [], fans: [], serial: [] }) } },
+    { name: 'board-error', open: at('/diagnostics'), answers: { '/board': failing } },
+    { name: 'diagnostics-german', open: at('/diagnostics'), language: 'de', looks: ['light', 'phone'] },
+    { name: 'audit-german', open: at('/audit'), language: 'de', looks: ['light'] },
+    { name: 'audit-checkpoint-error', open: at('/audit'), answers: { '/site-log/checkpoint': failing } },
     { name: 'more', open: at('/settings') },
     { name: 'settings-display', open: at('/settings/display') },
     { name: 'settings-people', open: at('/settings/people') },
@@ -133,6 +157,19 @@ async function setupUntil(page, step) {
   await page.locator('#zone').waitFor();
 }
 
+async function enrolOpen(page) {
+  await page.fill('#agent-name', 'Compressor 2 agent');
+  await page.click('form button[type=submit]');
+  await page.locator('.code-groups, [role=status] .icon-40').first().waitFor();
+}
+
+async function enrolRefused(page) {
+  await page.locator('input[value=device]').check();
+  await page.fill('#agent-code', 'WRONG-WRONG-WRONG-WRONG');
+  await page.click('form button[type=submit]');
+  await page.locator('.field-error').first().waitFor();
+}
+
 /** The box falls silent, and an hour passes. */
 async function goStale(page) {
   await page.waitForTimeout(SETTLE_MS);
@@ -143,22 +180,35 @@ async function goStale(page) {
 
 async function answer(page, path, reply) {
   const pattern = new RegExp(`/api/v1(/[^?]*)?${path}(\\?.*)?$`);
-  await page.route(pattern, async (route) => {
-    if (reply === 'never') return;
-    if (reply === 'cut') return route.abort();
-    if (reply === 'viewer') {
-      const response = await route.fetch();
-      const body = await response.json();
-      return route.fulfill(json(200, { ...body, user: { ...body.user, role: 'viewer' } }));
-    }
-    if (reply === 'empty-overview') {
-      const body = await (await route.fetch()).json();
-      const none = Object.fromEntries(Object.keys(body.devices).map((key) => [key, 0]));
-      const open = Object.fromEntries(Object.keys(body.open).map((key) => [key, 0]));
-      return route.fulfill(json(200, { ...body, verdict: 'all-clear', sentence: 'Nothing is open', reasons: [], open, devices: none, tiles: [], changes: [] }));
-    }
-    return route.fulfill(reply);
-  });
+  // Pages ask again by themselves: an answer that is under way when its page closes is no failure.
+  await page.route(pattern, (route) => replyTo(route, reply).catch(() => route.abort().catch(() => undefined)));
+}
+
+async function replyTo(route, reply) {
+  if (reply === 'never') return;
+  if (reply === 'cut') return route.abort();
+  if (reply === 'viewer') {
+    const response = await route.fetch();
+    const body = await response.json();
+    return route.fulfill(json(200, { ...body, user: { ...body.user, role: 'viewer' } }));
+  }
+  if (typeof reply === 'string' && reply.startsWith('uplink-')) {
+    const body = await (await route.fetch()).json();
+    const none = { ...body, state: 'not-registered', url: null, site: null, gateway: null, tenant: null, acknowledged: '0', unsent: '0', oldest_unsent: null, last_success: null, problem: null, next_try: null };
+    const kinds = {
+      'uplink-none': none,
+      'uplink-stopped': { ...body, state: 'stopped', next_try: null, problem: 'Central has a log of 8 812 000 records whose root is not the one of this box. Keep both and call your security contact.' },
+      'uplink-connected': { ...body, state: 'connected', acknowledged: body.log_size, unsent: '0', oldest_unsent: null, last_success: new Date().toISOString(), problem: null, next_try: null },
+    };
+    return route.fulfill(json(200, kinds[reply]));
+  }
+  if (reply === 'empty-overview') {
+    const body = await (await route.fetch()).json();
+    const none = Object.fromEntries(Object.keys(body.devices).map((key) => [key, 0]));
+    const open = Object.fromEntries(Object.keys(body.open).map((key) => [key, 0]));
+    return route.fulfill(json(200, { ...body, verdict: 'all-clear', sentence: 'Nothing is open', reasons: [], open, devices: none, tiles: [], changes: [] }));
+  }
+  return route.fulfill(reply);
 }
 
 async function visit(browser, base, storage, step, look) {

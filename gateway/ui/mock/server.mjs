@@ -16,7 +16,7 @@ let setupDone = true;
 let seq = 8_814_000;
 const streams = new Set();
 const ok = { status: 'ok', detail: null };
-const HEALTH = { status: 'degraded', version: '0.1.0', parts: { db: ok, broker: ok, clock: ok, disk: ok, engine: ok, policies: ok, rules: { status: 'failed', detail: 'rule files have mistakes; see /api/v1/rules' } } };
+const HEALTH = { status: 'degraded', version: '0.1.0', parts: { db: ok, broker: ok, clock: ok, disk: ok, engine: ok, policies: ok, board: { status: 'failed', detail: 'front-fan: the hardware monitor nct6775 is not there: is it the right board file for this machine?' }, rules: { status: 'failed', detail: 'rule files have mistakes; see /api/v1/rules' } } };
 
 const page = (items, url) => {
   const limit = Number(url.searchParams.get('limit') ?? 50);
@@ -116,6 +116,25 @@ const routes = [
   ['POST', '/api-keys', (_, body) => { const key = { id: `k-${site.keys.length}`, name: body.name, role: body.role, created: new Date().toISOString(), expires: new Date(Date.now() + body.expires_in_days * 86_400_000).toISOString(), last_used: null }; site.keys.push(key); return { status: 201, body: { ...key, key: 'swk_4bQ0v9dJ2mYt7xKcZr1LpN5sEw8HfGuA' } }; }],
   ['DELETE', '/api-keys/:id', (_, __, id) => { site.keys = site.keys.filter((each) => each.id !== id); return { status: 204 }; }],
   ['GET', '/audit', (url) => ({ body: page(list(url, [...site.log].reverse(), ['kind', (r, v) => r.kind.startsWith(v)], ['actor', (r, v) => (r.actor ?? '').includes(v)]), url) })],
+  ['GET', '/site-log/checkpoint', () => ({ body: { note: `norrvik.example/3f1c9a\n8813283\nmkHAfltBLxGI40wdeppgtv+yxOjWofBTeczCHkuI1w8=\n\n— norrvik.example/3f1c9a 5Qh0WmVYHcBq0gq4o6m0Vw5vJm2mZrS7bqGm0VnYyQ0x0uJr4mA9Yw==\n`, size: '8813283', key: 'norrvik.example/3f1c9a+e5087459+AWq7Hc1fU0zq2mJt5u9Xb8pQyN3rLk6oDd4sVv7wZx0E' } })],
+  ['GET', '/site-log/proof', (url) => ({ body: { seq: url.searchParams.get('seq'), size: url.searchParams.get('size'), leaf_hash: 'mkHAfltBLxGI40wdeppgtv+yxOjWofBTeczCHkuI1w8=', path: [], root: 'mkHAfltBLxGI40wdeppgtv+yxOjWofBTeczCHkuI1w8=', record: 'e30=', time: new Date().toISOString() } })],
+  ['POST', '/agents/enrol', (_, body) => {
+    if (body.code && body.code.replace(/[^0-9a-z]/gi, '') === 'WRONGWRONGWRONGWRONG') return problem(422, 'bad-code', 'The code cannot be read (a character is wrong: its check does not fit). Nothing was changed.');
+    const opened = { id: `e${site.enrolments.length + 1}`, name: body.name ?? '', zone: body.zone ?? '', created: new Date().toISOString(), expires: new Date(Date.now() + 9.5 * 60_000).toISOString(), created_by: 'person:elin.lund' };
+    site.enrolments.unshift(opened);
+    return { status: 201, body: { id: opened.id, code: '7KQ2M-9XA4B-CDEFG-01234', qr_text: 'SITEWARDEN:1:7KQ2M-9XA4B-CDEFG-01234', qr_svg: site.qr, site_key: '4f19 c270 8e01 77ab 90d3 1c5e', expires: opened.expires, made_by_box: !body.code } };
+  }],
+  ['GET', '/agents/enrolments', (url) => ({ body: page(site.enrolments, url) })],
+  ['DELETE', '/agents/enrolments/:id', (_, __, id) => { site.enrolments = site.enrolments.filter((each) => each.id !== id); return { status: 204 }; }],
+  ['GET', '/uplink', () => ({ body: site.uplink })],
+  ['POST', '/uplink/register', (_, body) => {
+    if (body.claim_code === 'WRONG') return problem(409, 'claim-refused', 'Central answered that this claim code was used before. Nothing was sent.');
+    site.uplink = site.uplinks.connected;
+    return { body: site.uplink };
+  }],
+  ['DELETE', '/uplink', () => { site.uplink = site.uplinks.none; return { body: site.uplink }; }],
+  ['GET', '/board', () => ({ body: site.board })],
+  ['POST', '/board/locate', (_, body) => { site.board.light = { ...site.board.light, state: body.seconds ? 'locate' : 'warning', locate_until: body.seconds ? new Date(Date.now() + body.seconds * 1000).toISOString() : null }; return { body: site.board }; }],
   ['GET', '/site-log/head', () => ({ body: { size: '8813283', root: '9a41c07e5b6d2f1188e34c1d7a90b6ffb2c4e8d6a1f05379cc21e4b88d70f3a2' } })],
 ];
 
@@ -170,10 +189,12 @@ async function file(response, path) {
 const server = createServer((request, response) => {
   const url = new URL(request.url, 'http://localhost');
   if (url.pathname === '/mock') {
-    // For trying states by hand: /mock?role=viewer&signed-in=no&setup=no
+    // For trying states by hand: /mock?role=viewer&signed-in=no&setup=no&uplink=waiting&enrolled=yes
     role = url.searchParams.get('role') ?? role;
     signedIn = url.searchParams.get('signed-in') !== 'no';
     setupDone = url.searchParams.get('setup') !== 'no';
+    site.uplink = site.uplinks[url.searchParams.get('uplink')] ?? site.uplink;
+    if (url.searchParams.get('enrolled')) site.enrolments = [];
     return send(response, { status: 204 });
   }
   if (url.pathname === '/health') return send(response, { body: HEALTH });

@@ -188,8 +188,42 @@ level: medium
   record(34 * MINUTE, 'device.seen', 'system:pipeline', { device: 'mqtt:esp-dock-tmp' });
   record(31 * MINUTE, 'finding.raised', 'system:pipeline', { finding: '41', severity: 'high' });
 
+  const SHA = '9a41c07e5b6d2f1188e34c1d7a90b6ffb2c4e8d6a1f05379cc21e4b88d70f3a2';
+  const OLD = '11aa33cc55ee77019a41c07e5b6d2f1188e34c1d7a90b6ffb2c4e8d6a1f05379';
+  const boot = (counter, ago, firmware, firmware_sha256) => ({ counter, run: `5e1f00c${counter}`, started: at(ago), first_heard: at(ago - 1_400), firmware, firmware_sha256 });
+  const agent = plain('agent:00112233445566aa', 'Compressor 2 agent', 'Machine room', 'agent', 'trusted', {
+    model: 'mps2-an386', report_interval_s: 10, credential: null, facts: { model: 'mps2-an386', firmware: '0.3.1' }, latest: [{ metric: 'temperature', unit: 'Cel', value: 61.4, time: at(3000) }, { metric: 'vibration', unit: 'mm/s', value: 2.8, time: at(3000) }],
+    link: {
+      agent: '00112233445566aa', connected: true, transport: 'serial', line: '/dev/ttyS1', session_since: at(5.5 * HOUR), last_heard: at(3000),
+      frames_ok: 18_420, frames_dropped: { checksum: 402, replayed: 3 }, findings_acknowledged: 12, findings_pending: 1, model: 'mps2-an386', firmware: '0.3.1', firmware_sha256: SHA,
+      enrolled: at(40 * 24 * HOUR), revoked: null, boots: [boot(7, 5.5 * HOUR, '0.3.1', SHA), boot(6, 30 * HOUR, '0.3.1', SHA), boot(5, 9 * 24 * HOUR, '0.3.0', OLD)],
+      parameters: { version: 4, report_ms: 10_000, rules: [] }, parameters_in_use: 3, parameters_outcome: 'not-signed',
+    },
+  });
+  devices.push(agent);
+  const uplinks = {
+    none: { state: 'not-registered', url: null, site: null, gateway: null, tenant: null, acknowledged: '0', log_size: '8813283', unsent: '0', oldest_unsent: null, oldest_unsent_seconds: null, last_success: null, problem: null, next_try: null },
+  };
+  const registered = { ...uplinks.none, url: 'https://central.norrvik.example/api', site: 'Norrvik Cold Store', gateway: 'gw-3f1c9a', tenant: 'Norrvik Foods AB' };
+  uplinks.connected = { ...registered, state: 'connected', acknowledged: '8813283', last_success: at(4000) };
+  uplinks.waiting = { ...registered, state: 'waiting', acknowledged: '8811040', unsent: '2243', oldest_unsent: at(7.2 * HOUR), oldest_unsent_seconds: 25_920, last_success: at(7.3 * HOUR), problem: 'Central answered, but its certificate is for another name. Expected central.norrvik.example, got mail.norrvik.example. Nothing was sent.', next_try: at(-90_000) };
+  uplinks.stopped = { ...uplinks.waiting, state: 'stopped', problem: 'Central has a log of 8812000 records whose root is not the one of this box. Keep both and call your security contact.', next_try: null };
+  const input = (name, extra) => ({ name, error: null, ...extra });
+  const board = {
+    title: 'Norrvik box', backend: 'linux', problem: 'front-fan: the hardware monitor nct6775 is not there: is it the right board file for this machine?', drivable: false,
+    light: { state: 'warning', locate_until: null, lamps: [{ name: 'state-green', colour: 'green', error: null }, { name: 'state-amber', colour: 'amber', error: null }] },
+    contacts: [input('tamper', { role: 'tamper', active: false, since: at(33 * HOUR) }), input('mains', { role: 'power', active: false, since: at(33 * HOUR) })],
+    temperatures: [input('cpu', { celsius: 61.5, limit_celsius: 85, measured: at(3000) }), input('cabinet', { celsius: 57.2, limit_celsius: 55, measured: at(3000) })],
+    fans: [input('case-fan', { rpm: 1180, minimum_rpm: 400, measured: at(3000) }), input('front-fan', { rpm: null, minimum_rpm: 400, measured: null, error: 'the hardware monitor nct6775 is not there: is it the right board file for this machine?' })],
+    serial: [{ name: 'com1', path: '/dev/ttyS0', baud: 115_200, present: true }, { name: 'rs485', path: '/dev/ttyUSB0', baud: 9_600, present: false }],
+  };
+  const enrolments = [{ id: 'e0', name: 'Ice machine', zone: 'Dock and gate', created: at(2 * MINUTE), expires: at(-13 * MINUTE), created_by: 'person:jonas.berg' }];
+  // Looks like a code; nobody scans it.
+  const squares = Array.from({ length: 29 * 29 }, (_, index) => [index % 29, Math.floor(index / 29)]).filter(([x, y]) => (x * 7 + y * 13 + x * y) % 3 === 0 || (x < 7 && y < 7) || (x > 21 && y < 7) || (x < 7 && y > 21));
+  const qr = `<?xml version="1.0" standalone="yes"?><svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 296 296"><rect fill="#fff"/><path fill="#000" d="${squares.map(([x, y]) => `M${32 + x * 8} ${32 + y * 8}h8v8h-8V${32 + y * 8}`).join('')}"/></svg>`;
+
   return {
-    start, devices, rules, findings, log,
+    start, devices, rules, findings, log, uplinks, uplink: uplinks.waiting, board, enrolments, qr,
     changes: [
       { time: at(31 * MINUTE), sentence: 'esp-dock-tmp asked for every message and was refused', link: '/findings/41' },
       { time: at(34 * MINUTE), sentence: 'esp-dock-tmp was seen for the first time and waits for approval', link: '/devices/mqtt%3Aesp-dock-tmp' },
@@ -239,7 +273,7 @@ export function readings(site, id, metric, from, to) {
     if (silent) continue;
     const text = new Date(time).toISOString();
     const value = metric === own ? readingAt(sensor, time) : 71 + Math.round(Math.sin(time / 9e6) * 3);
-    rows.push({ time: text, received: text, value, unit, time_source: 'payload' });
+    rows.push({ time: text, received: text, value, unit, time_source: 'payload', trusted: true });
   }
   return rows;
 }

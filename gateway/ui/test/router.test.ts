@@ -10,6 +10,8 @@ test('addresses and pages', () => {
   assert.deepEqual(match('/settings'), { page: 'settings', section: 'more' });
   assert.deepEqual(match('/settings/keys'), { page: 'settings', section: 'keys' });
   assert.deepEqual(match('/sign-in'), { page: 'sign-in' });
+  assert.deepEqual(match('/uplink'), { page: 'uplink' });
+  assert.deepEqual(match('/enrol-agent'), { page: 'enrol-agent' });
 });
 
 test('an id with slashes, colons and spaces finds its way there and back', () => {

@@ -69,5 +69,21 @@ export const api = {
 
   audit: (query: Query) => get<t.Page<t.AuditRow>>('/api/v1/audit', { query }),
   logHead: () => get<t.LogHead>('/api/v1/site-log/head'),
+  checkpoint: () => get<t.Checkpoint>('/api/v1/site-log/checkpoint'),
+  proof: (query: { seq: string; size: string }) => get<t.Proof>('/api/v1/site-log/proof', { query }),
+
+  enrolAgent: (body: { code: string | null; name: string | null; zone: string | null }) =>
+    post<t.AgentEnrolment, '/api/v1/agents/enrol'>('/api/v1/agents/enrol', body),
+  enrolments: () => get<t.Page<t.PendingEnrolment>>('/api/v1/agents/enrolments'),
+  withdrawEnrolment: (id: string) => remove('/api/v1/agents/enrolments/{id}', named(id)),
+
+  uplink: () => get<t.Uplink>('/api/v1/uplink'),
+  registerUplink: (body: { url: string; claim_code: string; ca_pem?: string }) =>
+    post<t.Uplink, '/api/v1/uplink/register'>('/api/v1/uplink/register', body),
+  forgetUplink: () => remove('/api/v1/uplink'),
+
+  board: () => get<t.Board>('/api/v1/board'),
+  locateBox: (seconds: number) => post<t.Board, '/api/v1/board/locate'>('/api/v1/board/locate', { seconds }),
+
   health: () => health<t.Health>(),
 };

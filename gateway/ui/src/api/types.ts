@@ -2,6 +2,7 @@
 // The document says `string` where the box has a closed list of words; those are narrowed here, so that a switch over
 // them is checked. Nothing else is added: a field that the box does not have cannot be read.
 
+import type { UplinkState } from '../lib/uplink';
 import type { components } from './schema';
 
 type Schemas = components['schemas'];
@@ -74,6 +75,15 @@ export type PolicyDecision = Schemas['DecisionView'];
 export type AuditRow = Narrow<Schemas['RecordView'], { body: Record<string, unknown> }>;
 export type LogHead = Schemas['HeadView'];
 export type Overview = Narrow<Schemas['OverviewView'], { verdict: Verdict; tiles: Device[] }>;
+
+export type Checkpoint = Schemas['CheckpointView'];
+export type Proof = Schemas['InclusionView'];
+
+export type AgentEnrolment = Schemas['AgentEnrolment'];
+export type PendingEnrolment = Schemas['PendingEnrolment'];
+export type AgentLink = Schemas['AgentLink'];
+export type Uplink = Narrow<Schemas['StatusView'], { state: UplinkState }>;
+export type Board = Schemas['BoardView'];
 
 /** `/health` stands beside the API and is not in its document. */
 export interface Health {

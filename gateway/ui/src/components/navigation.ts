@@ -17,6 +17,7 @@ export const navigation: NavItem[] = [
   { page: 'findings', href: '/findings', label: words.findings, icon: 'siren', key: 'F' },
   { page: 'rules', href: '/rules', label: words.rules, icon: 'scan-search', key: 'R' },
   { page: 'policies', href: '/policies', label: words.policies, icon: 'network', key: 'P' },
+  { page: 'uplink', href: '/uplink', label: words.uplink, icon: 'link', key: 'U' },
   { page: 'diagnostics', href: '/diagnostics', label: words.diagnostics, icon: 'activity', key: 'X' },
   { page: 'audit', href: '/audit', label: words.audit, icon: 'scroll-text', key: 'A' },
   { page: 'settings', href: '/settings/display', label: words.settings, icon: 'settings', key: 'S' },

@@ -15,6 +15,7 @@ const GO_TO: Record<string, string> = {
   f: '/findings',
   r: '/rules',
   p: '/policies',
+  u: '/uplink',
   x: '/diagnostics',
   a: '/audit',
   s: '/settings/display',

@@ -13,7 +13,9 @@ export type Ability =
   | 'reload-policies'
   | 'people'
   | 'keys'
-  | 'audit';
+  | 'audit'
+  | 'locate'
+  | 'uplink';
 
 const RANK: Record<Role, number> = { viewer: 0, technician: 1, operator: 2, owner: 3 };
 
@@ -28,6 +30,8 @@ const LEAST: Record<Ability, Role> = {
   people: 'owner',
   keys: 'owner',
   audit: 'operator',
+  locate: 'technician',
+  uplink: 'owner',
 };
 
 export function can(role: Role, ability: Ability): boolean {

@@ -9,6 +9,8 @@ export type Route =
   | { page: 'rules' }
   | { page: 'rule'; id: string }
   | { page: 'policies' }
+  | { page: 'uplink' }
+  | { page: 'enrol-agent' }
   | { page: 'diagnostics' }
   | { page: 'audit' }
   | { page: 'settings'; section: SettingsSection }
@@ -46,6 +48,8 @@ export function match(path: string): Route {
       const section = SETTINGS_SECTIONS.find((known) => known === (second ?? 'more'));
       return section ? { page: 'settings', section } : missing;
     }
+    case 'enrol-agent':
+    case 'uplink':
     case 'policies':
     case 'diagnostics':
     case 'audit':

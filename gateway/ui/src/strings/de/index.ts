@@ -8,4 +8,7 @@ export * from './overview';
 export * from './devices';
 export * from './findings';
 export * from './admin';
+export * from './board';
+export * from './agents';
+export * from './uplink';
 export * from './settings';

@@ -1,0 +1,42 @@
+// Words of the box's own hardware on the diagnostics page. In German.
+
+import type { board as English } from '../en/board';
+
+export const board: typeof English = {
+  title: 'Hardware der Box',
+  none: 'Keine Hardware eingerichtet',
+  noneText: 'Die Box sieht nicht nach ihrer eigenen Hardware. Nennen Sie eine Boarddatei unter [board] in ihrer Konfiguration.',
+  notWatched: 'Die Hardware wird nicht beobachtet.',
+  partly: 'Ein Teil der Hardware antwortet nicht.',
+  backends: { linux: 'echte Hardware', sim: 'simuliert', recorded: 'eine Aufzeichnung' },
+  played: 'Was sie zeigt, ist gespielt.',
+  light: 'Licht',
+  lights: {
+    ok: 'alles in Ordnung',
+    warning: 'jemand muss nachsehen',
+    'no-uplink': 'kein Uplink',
+    updating: 'Aktualisierung läuft',
+    locate: 'blinkt, um gefunden zu werden',
+  },
+  locateUntil: (when) => `bis ${when}`,
+  noLight: 'keins',
+  blink: 'Blinken',
+  blinkStop: 'Blinken beenden',
+  blinking: 'Die Box blinkt',
+  blinkFailed: 'Die Box hat nicht geblinkt.',
+  roles: { tamper: 'Schrank', door: 'Tür', button: 'Taste', power: 'Netzstrom' },
+  active: { tamper: 'offen', door: 'offen', button: 'gedrückt', power: 'ausgefallen' },
+  inactive: { tamper: 'zu', door: 'zu', button: 'losgelassen', power: 'da' },
+  since: (when) => `seit ${when}`,
+  unknown: 'nicht bekannt',
+  temperature: 'Temperatur',
+  limit: (value) => `Grenze ${value}`,
+  measured: (when) => `gemessen ${when}`,
+  fan: 'Lüfter',
+  rpm: (value) => `${value} U/min`,
+  least: (value) => `mindestens ${value} U/min`,
+  serial: 'Serielle Schnittstelle',
+  there: 'da',
+  notThere: 'nicht da',
+  baud: (value) => `${value} Baud`,
+};
