@@ -118,11 +118,16 @@ impl Engine {
     /// An engine without history.
     #[must_use]
     pub fn new(set: Arc<RuleSet>, limits: Limits) -> Self {
+        let matcher = Box::new(Matcher::new(set.program().clone()));
+        Self::with(set, limits, matcher)
+    }
+
+    fn with(set: Arc<RuleSet>, limits: Limits, matcher: Box<Matcher>) -> Self {
         let total = Total::default();
         let states = set.rules().iter().map(|rule| fresh(rule, limits, &total)).collect();
         Self {
             total,
-            matcher: Box::new(Matcher::new(set.program().clone())),
+            matcher,
             explained: true,
             hits: Vec::new(),
             going_on: vec![false; set.len()],
@@ -146,10 +151,8 @@ impl Engine {
 
     /// Forgets all that was seen, as if the engine were new; what only makes it fast stays.
     pub fn forget(&mut self) {
-        let mut fresh = Self::new(self.set.clone(), self.limits);
-        std::mem::swap(&mut fresh.matcher, &mut self.matcher);
-        fresh.explained = self.explained;
-        *self = fresh;
+        let fresh = Self::with(self.set.clone(), self.limits, std::mem::take(&mut self.matcher));
+        *self = Self { explained: self.explained, ..fresh };
     }
 
     /// The rules in force.

@@ -1,4 +1,4 @@
-//! Many texts looked for at once: a bitmap over runs of three bytes, some of each text, tried at every n-th place.
+//! Many texts looked for at once: a bitmap over runs of four bytes, some of each text, tried at every n-th place.
 //!
 //! The shortest text decides how far apart places may be: of each text as many runs that follow each other are in the
 //! bitmap, so that one of them stands at a place that is tried. Invariant: exactly the texts are reported that occur,
@@ -12,7 +12,7 @@ use super::hash::{Build, spread};
 /// Shortest text that can be looked for.
 pub(crate) const LENGTH: usize = 4;
 /// Bytes in a run.
-const RUN: usize = 3;
+const RUN: usize = 4;
 /// Furthest that places are apart; wider, the runs of a text could not be chosen to be rare.
 const STRIDE: usize = 4;
 
@@ -83,18 +83,12 @@ impl Grams {
     #[inline]
     pub(crate) fn search(&self, text: &[u8], mut report: impl FnMut(u32)) {
         let mut at = 0;
-        while let Some(four) = text.get(at..).and_then(<[u8]>::first_chunk::<4>) {
-            let run = (u32::from_le_bytes(*four) | 0x0020_2020) & 0x00ff_ffff;
+        while let Some(four) = text.get(at..).and_then(<[u8]>::first_chunk::<RUN>) {
+            let run = u32::from_le_bytes(*four) | 0x2020_2020;
             if self.may_be(run) {
                 self.check(run, at, text, &mut report);
             }
             at += self.stride;
-        }
-        if let Some([a, b, c]) = text.get(at..) {
-            let run = run_of(&[*a, *b, *c]);
-            if self.may_be(run) {
-                self.check(run, at, text, &mut report);
-            }
         }
     }
 
@@ -128,7 +122,7 @@ fn run_of(bytes: &[u8]) -> u32 {
 
 /// How common a run is.
 fn common(run: u32) -> u32 {
-    run.to_le_bytes().into_iter().take(RUN).map(commonness).sum()
+    run.to_le_bytes().into_iter().map(commonness).sum()
 }
 
 /// How often a byte occurs in command lines, paths and logs, roughly; higher is more common.

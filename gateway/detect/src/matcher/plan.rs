@@ -14,7 +14,7 @@ use super::sources::{self, SourceKey};
 use crate::limits::{SHAPE_ENTRIES, SHAPES, SOURCES};
 
 /// How often a shape has to come before gates are made for it.
-const FREQUENT: u32 = if cfg!(test) { 2 } else { 32 };
+const FREQUENT: u32 = if cfg!(test) { 2 } else { 16 };
 /// How often a shape has to come without a place before all shapes are forgotten in its favour.
 const STARVED: u32 = 4_096;
 
