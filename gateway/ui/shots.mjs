@@ -84,6 +84,7 @@ function plan(device, finding) {
     { name: 'enrol-agent-viewer', open: at('/enrol-agent'), answers: { '/session': 'viewer' } },
     { name: 'enrol-agent-german', open: at('/enrol-agent'), language: 'de', looks: ['phone'] },
     { name: 'agent', open: at('/devices/agent%3A00112233445566aa') },
+    { name: 'dialog-revoke', open: at('/devices/agent%3A00112233445566aa'), act: (page) => page.locator('.panel > header .button.danger').click() },
     { name: 'agent-german', open: at('/devices/agent%3A00112233445566aa'), language: 'de', looks: ['light', 'phone'] },
     { name: 'board-none', open: at('/diagnostics'), answers: { '/board': json(200, { title: null, backend: null, problem: null, drivable: false, light: null, contacts: [], temperatures: [], fans: [], serial: [] }) } },
     { name: 'board-error', open: at('/diagnostics'), answers: { '/board': failing } },
@@ -158,6 +159,7 @@ async function setupUntil(page, step) {
 }
 
 async function enrolOpen(page) {
+  await page.locator('input[value=box]').check();
   await page.fill('#agent-name', 'Compressor 2 agent');
   await page.click('form button[type=submit]');
   await page.locator('.code-groups, [role=status] .icon-40').first().waitFor();

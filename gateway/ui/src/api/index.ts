@@ -75,6 +75,8 @@ export const api = {
   enrolAgent: (body: { code: string | null; name: string | null; zone: string | null }) =>
     post<t.AgentEnrolment, '/api/v1/agents/enrol'>('/api/v1/agents/enrol', body),
   enrolments: () => get<t.Page<t.PendingEnrolment>>('/api/v1/agents/enrolments'),
+  revokeAgent: (id: string, reason: string) =>
+    post<t.DeviceDetail, '/api/v1/agents/{id}/revoke'>('/api/v1/agents/{id}/revoke', { reason }, named(id)),
   withdrawEnrolment: (id: string) => remove('/api/v1/agents/enrolments/{id}', named(id)),
 
   uplink: () => get<t.Uplink>('/api/v1/uplink'),
