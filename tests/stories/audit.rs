@@ -100,10 +100,17 @@ async fn agents(acts: &mut Acts, owner: &Api, gateway: &Gateway) {
     acts.act(owner, "POST /agents/{id}/revoke", &peer.id(), json!({"reason": "sold"}), "agent.revoked").await;
 }
 
+/// What people may do to the box's own board; driving it is for a simulated one alone.
+async fn board(acts: &mut Acts, owner: &Api) {
+    acts.act(owner, "POST /board/locate", "", json!({"seconds": 5}), "board.located").await;
+    let cool = json!({"input": "cpu", "value": 41});
+    acts.act(owner, "POST /board/drive", "", cool, "board.driven").await;
+}
+
 #[tokio::test]
 async fn every_changing_operation_of_the_document_leaves_a_record() {
     let Some(_) = program("openssl") else { return };
-    let site = Site::lab("[agents]\nlisten = \"127.0.0.1:0\"\n");
+    let site = Site::lab("[agents]\nlisten = \"127.0.0.1:0\"\n[board]\nname = \"sim\"\ndevelopment = true\n");
     let gateway = site.start().await;
     let cloud = Cloud::start(site.folder(), &site.ca()).await;
     let (reader, technician) = (site.api(&gateway, "owner").await, site.api(&gateway, "technician").await);
@@ -145,6 +152,7 @@ async fn every_changing_operation_of_the_document_leaves_a_record() {
     acts.act(&owner, "POST /devices/{id}/release", "cellar-1", json!({}), "device.released").await;
 
     agents(&mut acts, &owner, &gateway).await;
+    board(&mut acts, &owner).await;
 
     let finding = a_finding(&gateway, &reader).await;
     let reason = json!({"reason": "story"});
