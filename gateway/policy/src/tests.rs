@@ -77,7 +77,7 @@ fn each_role_may_exactly_what_the_table_says() {
         A::SystemRead,
         A::UplinkRead,
     ];
-    let enrols = [A::DeviceEdit, A::DeviceEnrol];
+    let enrols = [A::DeviceEdit, A::DeviceEnrol, A::BoardLocate];
     let operates = [
         A::DeviceApprove,
         A::DeviceQuarantine,
@@ -91,6 +91,7 @@ fn each_role_may_exactly_what_the_table_says() {
     ];
     let administers = [
         A::PolicyReload,
+        A::BoardDrive,
         A::UplinkManage,
         A::UserCreate,
         A::UserEdit,
