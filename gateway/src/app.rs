@@ -27,7 +27,7 @@ use crate::checkpoints::Checkpoints;
 use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::console::{self, Answer, Request};
-use crate::limits::{COMMITS_AHEAD, DRAIN, HELD_BATCHES, MERGED_BATCHES, OWN_EVENTS, PIPELINE_BATCHES};
+use crate::limits::{COMMITS_AHEAD, DRAIN, MERGED_BATCHES, OWN_EVENTS, PIPELINE_BATCHES};
 use crate::sources::{DialectFiles, Rules};
 use crate::web::live::Live;
 use crate::{background, demo, pipeline, web};
@@ -206,7 +206,7 @@ impl Parts {
             ca_fingerprint: ground.pki.fingerprint().words().into(),
         })?;
         let (inlet, batches) = mpsc::channel(PIPELINE_BATCHES);
-        let (answers, committed) = mpsc::channel((COMMITS_AHEAD + 1) * (HELD_BATCHES + MERGED_BATCHES));
+        let (answers, committed) = mpsc::channel((COMMITS_AHEAD + 1) * MERGED_BATCHES);
         let broker = broker::build(
             config.broker.clone(),
             broker::Deps {

@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
-/// Batches that may wait between the broker and the engine thread. One batch is one turn of the broker's
-/// loop; 64 of them hide a slow disk sync of some 10 ms at full rate. When full, the broker stops
-/// reading from publishers.
-pub(crate) const PIPELINE_BATCHES: usize = 64;
+/// Batches that may wait between the broker and the engine thread. One batch is one turn of the broker's loop. When
+/// full, the open batch grows to its own bound, then the broker stops reading from publishers: few and large
+/// batches cost less than many.
+pub(crate) const PIPELINE_BATCHES: usize = 4;
 
 /// Events of the box itself (log-ins, denials) that may wait for the engine. When full, the newest are
 /// counted and dropped: an attacker who fails to log in must not stop the site's readings.
@@ -22,9 +22,6 @@ pub(crate) const MERGED_BATCHES: usize = 32;
 
 /// Readings without acknowledgement that are held for a common commit: what the writer stores in some 2 ms.
 pub(crate) const HELD_READINGS: usize = 1_024;
-
-/// Batches whose readings are held for a common commit; each is one number to be answered to the broker.
-pub(crate) const HELD_BATCHES: usize = 256;
 
 /// Longest that a configuration may let readings without acknowledgement wait: that much is lost in a power cut.
 pub(crate) const HELD_MAX: Duration = Duration::from_secs(10);

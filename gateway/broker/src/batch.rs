@@ -1,7 +1,7 @@
 //! What the broker hands to the pipeline: publishes, changes of broker state, notices, in batches.
 //!
 //! Not the commit and not the judgement: those belong to the pipeline. Invariants: batches are numbered
-//! without a gap and answered in that order; an acknowledgement that a batch promises is sent only after
+//! without a gap, and those that the broker waits for are answered in that order; an acknowledgement that a batch promises is sent only after
 //! [`Committed`] said yes.
 
 use std::net::IpAddr;
@@ -26,6 +26,9 @@ pub struct Batch {
     pub ops: Vec<StoreOp>,
     /// What rules on broker abuse and the inventory want to know.
     pub notices: Vec<Notice>,
+    /// Whether the broker waits for its commit: to acknowledge, to deliver, or because its own state is in it.
+    /// Otherwise (QoS 0 alone) no answer is expected and the commit may take its time.
+    pub awaited: bool,
 }
 
 impl Batch {

@@ -41,8 +41,9 @@ pub const OUTBOX_BYTES_UNDER_PRESSURE: usize = 16 * 1_024;
 /// Segments in one vectored write: the kernel takes 1,024, beyond 64 nothing is gained.
 pub const WRITE_SEGMENTS: usize = 64;
 
-/// Batches that wait for their commit. While one is synced, one is judged and one waits; a fourth absorbs
-/// the jitter. At the bound the open batch grows instead, so batches become larger, not more.
+/// Batches whose commit the broker waits for. While one is synced, one is judged and one waits; a fourth absorbs
+/// the jitter. At the bound the open batch grows instead, so batches become larger, not more. Batches of QoS 0
+/// alone are bounded by the inlet.
 pub const BATCHES_IN_FLIGHT: usize = 4;
 
 /// Publishes in the open batch at which publishers are no longer read (back-pressure into TCP).

@@ -3,15 +3,16 @@
 //! A reading sent with QoS 0 has no acknowledgement that a commit could delay; one commit for each would write some
 //! 12 kB to the flash for 20 bytes. Not a queue: there is one piece of held work, and whatever must be
 //! committed at once (a QoS 1 message, a finding, the broker's state) takes it along. Invariants: the time of holding
-//! counts from the first message; no more than [`HELD_READINGS`] readings of [`HELD_BATCHES`] batches are held.
+//! counts from the first message; no more than [`HELD_READINGS`] readings are held; what the broker waits for is never
+//! held, nor does held work take one of the broker's places for batches in flight.
 
 use std::time::Duration;
 
 use sitewarden_core::Monotonic;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::HELD_READINGS;
 use super::prepare::Work;
-use super::{HELD_BATCHES, HELD_READINGS};
 
 /// The right to run one commit ahead of the writer; it is given back after the commit.
 pub(super) type Slot = OwnedSemaphorePermit;
@@ -42,8 +43,7 @@ impl Held {
     /// Holds the work, or gives it back because it must be committed now.
     pub(super) fn hold(&mut self, work: Work, slot: Slot, now: Monotonic) -> Option<(Work, Slot)> {
         let due = *self.due.get_or_insert_with(|| now.after(self.linger));
-        let full = work.readings.len() >= HELD_READINGS || work.batches.len() >= HELD_BATCHES;
-        if full || now >= due || !work.can_wait() {
+        if work.readings.len() >= HELD_READINGS || now >= due || !work.can_wait() {
             self.due = None;
             return Some((work, slot));
         }
@@ -56,6 +56,7 @@ impl Held {
 mod tests {
     use std::sync::Arc;
 
+    use sitewarden_core::{AssetRef, Reading, ReadingValue, TimeSource, Timestamp};
     use tokio::sync::Semaphore;
 
     use super::*;
@@ -64,8 +65,19 @@ mod tests {
         Arc::new(Semaphore::new(1)).try_acquire_owned().expect("a fresh semaphore has a permit")
     }
 
-    fn quiet(batches: u64) -> Work {
-        Work { batches: (1..=batches).collect(), ..Work::default() }
+    fn quiet(readings: usize) -> Work {
+        let reading = Reading {
+            asset: AssetRef::new("cellar-1"),
+            via: None,
+            metric: "temperature".into(),
+            unit: "Cel".into(),
+            value: ReadingValue::Number(4.0),
+            time: Timestamp::default(),
+            time_source: TimeSource::Arrival,
+            received: Timestamp::default(),
+            trusted: true,
+        };
+        Work { readings: vec![reading; readings], ..Work::default() }
     }
 
     const fn at(millis: u64) -> Monotonic {
@@ -84,7 +96,7 @@ mod tests {
 
         let (work, slot) = held.take().expect("it is held");
         let (work, _) = held.hold(work, slot, at(100)).expect("its time has come");
-        assert_eq!(work.batches, [1, 2]);
+        assert_eq!(work.readings.len(), 2);
         assert_eq!(held.due(), None, "the next one has its own time");
     }
 
@@ -93,14 +105,14 @@ mod tests {
         let mut held = Held::new(Duration::from_millis(100));
         assert!(held.hold(quiet(1), slot(), at(0)).is_none());
         let (mut work, slot) = held.take().expect("it is held");
-        work.awaited = true;
+        work.batches.push(7);
         assert!(held.hold(work, slot, at(1)).is_some());
     }
 
     #[test]
     fn no_more_than_the_bound_is_held_and_without_linger_nothing() {
         let mut held = Held::new(Duration::from_millis(100));
-        assert!(held.hold(quiet(HELD_BATCHES as u64), slot(), at(0)).is_some());
+        assert!(held.hold(quiet(HELD_READINGS), slot(), at(0)).is_some());
         let mut none = Held::new(Duration::ZERO);
         assert!(none.hold(quiet(1), slot(), at(0)).is_some());
     }

@@ -32,7 +32,7 @@ use tokio::sync::{Semaphore, broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::limits::{COMMITS_AHEAD, HELD_BATCHES, HELD_READINGS, MERGED_AGENT_MESSAGES, MERGED_BATCHES};
+use crate::limits::{COMMITS_AHEAD, HELD_READINGS, MERGED_AGENT_MESSAGES, MERGED_BATCHES};
 use held::Held;
 use prepare::{Preparer, Work};
 

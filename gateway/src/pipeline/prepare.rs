@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use sitewarden_broker::state::StoreOp;
-use sitewarden_broker::wire::QoS;
 use sitewarden_broker::{Batch, Notice, Publish};
 use sitewarden_core::{
     AssetKind, AssetRef, Event, FindingDraft, Monotonic, Now, Principal, Reading, Sighting, Timestamp, Trust,
@@ -25,7 +24,7 @@ use super::notices;
 /// What one commit writes.
 #[derive(Default)]
 pub(crate) struct Work {
-    /// Batches that it answers.
+    /// Batches that it answers: those that the broker waits for.
     pub(crate) batches: Vec<u64>,
     pub(crate) readings: Vec<Reading>,
     pub(crate) unknown: Vec<UnknownPayload>,
@@ -37,8 +36,6 @@ pub(crate) struct Work {
     pub(crate) ops: Vec<StoreOp>,
     /// Connections that came and went: client asset, address where it came, when.
     pub(crate) presence: Vec<(AssetRef, Option<String>, Timestamp)>,
-    /// Whether a sender waits for an acknowledgement.
-    pub(crate) awaited: bool,
 }
 
 impl Work {
@@ -54,10 +51,11 @@ impl Work {
             && self.presence.is_empty()
     }
 
-    /// Whether nobody would notice a moment's delay of the commit: no acknowledgement, finding, broker state or
-    /// change of the inventory depends on it.
+    /// Whether nobody would notice a moment's delay of the commit: the broker does not wait for it, and no finding,
+    /// change of the inventory or unknown payload (which may be large) is in it.
     pub(crate) const fn can_wait(&self) -> bool {
-        !self.awaited
+        self.batches.is_empty()
+            && self.unknown.is_empty()
             && self.sightings.is_empty()
             && self.findings.is_empty()
             && self.signed.is_empty()
@@ -149,7 +147,9 @@ impl Preparer {
     /// Everything that a batch of the broker says.
     pub(crate) fn batch(&mut self, batch: Batch, now: Now, work: &mut Work) {
         self.seen.clear();
-        work.batches.push(batch.id);
+        if batch.awaited {
+            work.batches.push(batch.id);
+        }
         work.ops.extend(batch.ops);
         for publish in &batch.publishes {
             self.publish(publish, now, work);
@@ -160,7 +160,6 @@ impl Preparer {
     }
 
     fn publish(&mut self, publish: &Publish, now: Now, work: &mut Work) {
-        work.awaited |= publish.qos != QoS::AtMostOnce;
         let own = client_asset(&publish.origin.client_id);
         let client = AssetRef::new(&format!("mqtt:{}", publish.origin.client_id));
         let decoded = self.dialects.decode(&publish.topic, &publish.payload, &client, publish.received);

@@ -99,10 +99,13 @@ impl Turn {
         let id = self.next;
         self.next += 1;
         self.bytes = 0;
-        self.waiting.push_back((id, std::mem::take(&mut self.deferred)));
+        let awaited = !self.deferred.is_empty() || !self.batch.ops.is_empty();
+        if awaited {
+            self.waiting.push_back((id, std::mem::take(&mut self.deferred)));
+        }
         let capacity = self.batch.publishes.len().min(1_024);
         let fresh = Batch { publishes: Vec::with_capacity(capacity), ..Batch::default() };
-        Some(Batch { id, ..std::mem::replace(&mut self.batch, fresh) })
+        Some(Batch { id, awaited, ..std::mem::replace(&mut self.batch, fresh) })
     }
 
     fn answered(&mut self, id: u64) -> Option<Vec<Deferred>> {

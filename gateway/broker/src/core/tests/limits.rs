@@ -93,9 +93,9 @@ fn publishers_are_held_back_while_the_pipeline_is_behind_and_others_are_not() {
     world.online("idle", V3);
     let conn = world.key("p");
     world.commits = false;
-    for _ in 0..5 {
+    for number in 1..=5 {
         // Batches up to the bound wait for their commit.
-        world.publishes("p", publish("a", "x", QoS::AtMostOnce, 0));
+        world.publishes("p", publish("a", "x", QoS::AtLeastOnce, number));
     }
     for _ in 0..BATCH_PUBLISHES {
         let packet = Packet::Publish(publish("a", "x", QoS::AtMostOnce, 0));
@@ -105,6 +105,7 @@ fn publishers_are_held_back_while_the_pipeline_is_behind_and_others_are_not() {
     assert!(world.core.may_read(world.key("idle")));
     world.commit(true);
     assert!(world.core.may_read(conn));
+    world.expect("p", ["PUBACK 1"]);
 }
 
 #[test]

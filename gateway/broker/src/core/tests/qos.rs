@@ -2,7 +2,7 @@
 
 use super::harness::{World, connect, id, publish, resuming};
 use crate::core::Packet;
-use crate::limits::Limits;
+use crate::limits::{BATCHES_IN_FLIGHT, Limits};
 use crate::wire::{
     Ack, AckKind::*, Connect, ConnectProperties, MessageProperties, Publish, QoS, ReasonCode, Version::*,
 };
@@ -26,6 +26,25 @@ fn qos_0_leaves_at_once_and_qos_1_after_the_commit() {
     world.expect("s", [r#"PUBLISH a q1 #1 "one""#]);
     world.expect("p", ["PUBACK 3"]);
     assert_eq!(world.published, [r#"a "zero""#, r#"a "one""#]);
+}
+
+#[test]
+fn messages_that_nobody_waits_for_hold_up_no_acknowledgement() {
+    let mut world = World::new();
+    world.online("p", V3);
+    world.commits = false;
+    for _ in 0..2 * BATCHES_IN_FLIGHT {
+        world.publishes("p", publish("a", "zero", QoS::AtMostOnce, 0));
+    }
+    assert!(world.batches.iter().all(|batch| !batch.awaited), "none of them takes a place in flight");
+
+    world.publishes("p", publish("a", "one", QoS::AtLeastOnce, 3));
+
+    let last = world.batches.pop().expect("the batch with QoS 1 was handed over");
+    assert!(last.awaited);
+    world.batches = vec![last];
+    world.commit(true);
+    world.expect("p", ["PUBACK 3"]);
 }
 
 #[test]
