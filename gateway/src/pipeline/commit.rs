@@ -182,7 +182,7 @@ impl Answer {
         self.metrics.failed.fetch_add(1, Ordering::Relaxed);
         let cause = error.source().map(sitewarden_core::error::chain).unwrap_or_default();
         tracing::warn!(%error, cause, messages = self.work.readings.len(), "a commit of the pipeline failed; its messages are not acknowledged");
-        let alone = self.work.batches.is_empty() && self.work.readings.is_empty();
+        let alone = self.work.is_findings_alone();
         if self.work.findings.is_empty() && self.work.signed.is_empty() {
             return;
         }

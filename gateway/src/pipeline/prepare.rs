@@ -62,6 +62,16 @@ impl Work {
             && self.ops.is_empty()
             && self.presence.is_empty()
     }
+
+    /// Whether findings are all that it writes: such a commit is made from the disk's reserve, and a second try of the
+    /// same would meet the same.
+    pub(crate) const fn is_findings_alone(&self) -> bool {
+        self.batches.is_empty()
+            && self.readings.is_empty()
+            && self.unknown.is_empty()
+            && self.sightings.is_empty()
+            && self.ops.is_empty()
+    }
 }
 
 /// The pure slices and what they know.
