@@ -3,22 +3,15 @@
 //! The fuzz bodies run here over mutations from a seed, so that `make test` exercises them without a fuzzer; the
 //! fuzz targets run the same bodies for hours.
 
+#[path = "support/dice.rs"]
+mod dice;
+
 use std::sync::Arc;
 
 use sitewarden_core::{LogSource, Monotonic, Now, Timestamp};
 use sitewarden_detect::{Engine, Limits, RuleSet};
 
-/// Deterministic numbers (xorshift64*).
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as usize % sides
-    }
-}
+use dice::Dice;
 
 /// Changes, cuts, doubles or swaps bytes.
 fn mutated(seed: &[u8], dice: &mut Dice) -> Vec<u8> {
@@ -31,7 +24,7 @@ fn mutated(seed: &[u8], dice: &mut Dice) -> Vec<u8> {
         match dice.roll(5) {
             0 => bytes[at] = dice.roll(256) as u8,
             1 => drop(bytes.remove(at)),
-            2 => bytes.insert(at, b"{}[]\":,\\*?|%&-\n 0u"[dice.roll(18)]),
+            2 => bytes.insert(at, dice.pick(b"{}[]\":,\\*?|%&-\n 0u")),
             3 => bytes.truncate(at),
             _ => {
                 let end = (at + dice.roll(20)).min(bytes.len());

@@ -3,15 +3,15 @@
 //! Not the windows themselves. Invariant: feeding ends, since a set has no circle of correlations; and a key whose
 //! deadline came up is queued again as long as it waits for something.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use sitewarden_core::{FindingDraft, Now};
 
 use super::keyed::{self, Context};
 use super::silence::{Asked, Silence};
 use super::table::Table;
+use super::timers::after;
 use super::view::{SEPARATOR, View, fields_of};
 use super::window::{Entry, Window};
 use super::{Engine, State, draft};
@@ -198,7 +198,7 @@ impl Engine {
     /// Runs the deadlines that are due.
     pub(super) fn run_timers(&mut self, now: Now, out: &mut Vec<FindingDraft>) {
         let set = self.set.clone();
-        let mut collapsed: BTreeMap<(usize, Arc<str>), ()> = BTreeMap::new();
+        let mut collapsed: BTreeSet<(usize, Arc<str>)> = BTreeSet::new();
         while let Some((due, index, key)) = self.timers.pop(self.mono) {
             let Some(rule) = set.rules().get(index) else { continue };
             if !self.unqueue(index, &key, due) {
@@ -208,7 +208,7 @@ impl Engine {
                 (Body::Detection(_), Some(_)) => self.time_keyed(index, rule, &key, now, out),
                 (Body::Correlation(correlation), Some(edge)) if edge.timer => {
                     if let Some(group) = self.time_silence(index, rule, (correlation, edge), &key, now, out) {
-                        collapsed.insert((index, group), ());
+                        collapsed.insert((index, group));
                     }
                 }
                 (Body::Correlation(correlation), _) => {
@@ -217,7 +217,7 @@ impl Engine {
                 _ => {}
             }
         }
-        for (index, group) in collapsed.into_keys() {
+        for (index, group) in collapsed {
             let (Some(rule), Some(State::Silence(table))) = (set.rules().get(index), self.states.get(index))
             else {
                 continue;
@@ -349,10 +349,6 @@ impl Engine {
 /// What a correlation with a timer asks; `None` when it asks for no silence.
 pub(super) fn asked(correlation: &Correlation) -> Option<Asked> {
     Some(Asked { count: correlation.condition.fewer_than()?, span: correlation.timespan })
-}
-
-pub(super) fn after(mono: i64, span: Duration) -> i64 {
-    mono.saturating_add(i64::try_from(span.as_micros()).unwrap_or(i64::MAX / 4))
 }
 
 /// The groups of a collapsed finding, in order.

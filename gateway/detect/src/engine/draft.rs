@@ -24,17 +24,16 @@ use crate::rule::{Detection, Rule};
 /// A match of a rule on one event.
 pub(crate) fn plain(rule: &Rule, detection: &Detection, view: &View<'_>) -> FindingDraft {
     let asset = asset_of(view);
+    let dedup_key = dedup(rule, asset.as_ref().map(AssetRef::as_str).unwrap_or_default());
     if !view.explained {
-        let key = asset.as_ref().map(AssetRef::as_str).unwrap_or_default();
-        return FindingDraft { dedup_key: dedup(rule, key), asset, ..blank(rule, view.time) };
+        return FindingDraft { dedup_key, asset, ..blank(rule, view.time) };
     }
     let atoms = explain::evidence(&detection.condition, &detection.atoms, view.fields());
     let subject = asset.as_ref().map(|asset| format!(" at {asset}")).unwrap_or_default();
     let reason = format!("{}{subject}: {}.", rule.title, told(&atoms));
-    let key = asset.as_ref().map(AssetRef::as_str).unwrap_or_default();
     FindingDraft {
-        dedup_key: dedup(rule, key),
-        asset: asset.clone(),
+        dedup_key,
+        asset,
         evidence: Evidence {
             reason,
             rule_source: rule.source.to_string(),
@@ -57,15 +56,16 @@ pub(crate) fn held(
     state: &Hold,
     view: &View<'_>,
 ) -> FindingDraft {
-    let cleared = matches!(outcome, Outcome::Clear | Outcome::ClearGap);
+    let cleared = !outcome.raises();
+    let bare = FindingDraft {
+        dedup_key: dedup(rule, key),
+        asset: state.asset.clone().or_else(|| asset_of(view)),
+        cleared,
+        severity: state.severity.unwrap_or(rule.severity),
+        ..blank(rule, view.time)
+    };
     if !view.explained {
-        return FindingDraft {
-            dedup_key: dedup(rule, key),
-            asset: state.asset.clone().or_else(|| asset_of(view)),
-            cleared,
-            severity: state.severity.unwrap_or(rule.severity),
-            ..blank(rule, view.time)
-        };
+        return bare;
     }
     let logic = match (&edge.clear, cleared) {
         (Some(clear), true) => clear,
@@ -97,8 +97,6 @@ pub(crate) fn held(
         events.push(view.evidence());
     }
     FindingDraft {
-        dedup_key: dedup(rule, key),
-        asset: state.asset.clone().or_else(|| asset_of(view)),
         evidence: Evidence {
             reason,
             rule_source: rule.source.to_string(),
@@ -107,9 +105,7 @@ pub(crate) fn held(
             window: Some((first.min(view.time), view.time)),
             statement: None,
         },
-        cleared,
-        severity: state.severity.unwrap_or(rule.severity),
-        ..blank(rule, view.time)
+        ..bare
     }
 }
 

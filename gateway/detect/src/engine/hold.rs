@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sitewarden_core::finding::EvidenceEvent;
 use sitewarden_core::{AssetRef, Severity, Timestamp};
 
+use super::timers::after;
 use crate::limits::{LATE_SECONDS, STEP_SECONDS};
 use crate::rule::edge::{Edge, OnGap};
 
@@ -62,6 +63,13 @@ pub(crate) enum Outcome {
     Clear,
     /// The finding ends because nothing was seen for longer than `max-gap`.
     ClearGap,
+}
+
+impl Outcome {
+    /// Whether a finding begins; else it ends.
+    pub(crate) const fn raises(self) -> bool {
+        matches!(self, Self::Raise | Self::RaiseGap)
+    }
 }
 
 impl Hold {
@@ -121,21 +129,17 @@ impl Hold {
 
     /// When time alone would change the state; `None` when it would not.
     pub(crate) fn due(&self, edge: &Edge) -> Option<i64> {
-        let micros = |span: Duration| i64::try_from(span.as_micros()).unwrap_or(i64::MAX / 4);
         let left = edge.hold.saturating_sub(self.held);
         // Time beyond `max-gap` is not held time: then only an event can complete it.
         let counts = edge.max_gap.is_none_or(|longest| left <= longest);
         let hold = edge.timer && self.active && !self.raised && counts;
-        let hold = hold.then(|| self.mono.saturating_add(micros(left)));
+        let hold = hold.then(|| after(self.mono, left));
         let waits = match edge.on_gap {
             OnGap::Hold => false,
             OnGap::Clear => self.raised || self.active,
             OnGap::Fire => !self.raised && self.last.is_some(),
         };
-        let gap = edge
-            .max_gap
-            .filter(|_| waits)
-            .map(|longest| self.mono.saturating_add(micros(longest)).saturating_add(1));
+        let gap = edge.max_gap.filter(|_| waits).map(|longest| after(self.mono, longest).saturating_add(1));
         [hold, gap].into_iter().flatten().min()
     }
 

@@ -9,11 +9,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sitewarden_core::{FindingDraft, Severity, Timestamp};
 
-use super::correlate::after;
 use super::hold::{Hold, Outcome, Step};
 use super::measure::Measure;
 use super::table::{Items, Table};
-use super::timers::Timers;
+use super::timers::{Timers, after};
 use super::view::{View, fields_of};
 use super::{Stats, draft};
 use crate::explain;
@@ -96,8 +95,7 @@ pub(crate) fn event(
 ) -> bool {
     let edge = context.edge;
     let Some(key) = view.key(&edge.key) else { return false };
-    let remembers = edge.on_gap == OnGap::Fire || edge.measures();
-    if !verdict.condition && !remembers && table.get(&key).is_none() {
+    if !verdict.condition && !edge.remembers() && table.get(&key).is_none() {
         return false;
     }
     let (keyed, evicted) = table.entry(&key, Keyed::default);
@@ -132,7 +130,7 @@ pub(crate) fn event(
 fn settle(context: &mut Context<'_>, table: &mut Table<Keyed>, key: &Arc<str>) {
     let edge = context.edge;
     let Some(keyed) = table.get_mut(key) else { return };
-    if keyed.is_idle() && edge.on_gap != OnGap::Fire && !edge.measures() {
+    if keyed.is_idle() && !edge.remembers() {
         table.remove(key);
         return;
     }
@@ -170,7 +168,7 @@ fn step(
     }
     let mut raised = false;
     for outcome in outcomes.into_iter().flatten() {
-        let raises = matches!(outcome, Outcome::Raise | Outcome::RaiseGap);
+        let raises = outcome.raises();
         if raises && (verdict.suppressed || !covers(context.edge, view.time)) {
             hold.raised = false;
             context.stats.suppressed += u64::from(verdict.suppressed);
@@ -227,7 +225,7 @@ pub(crate) fn pass(
     let time = keyed.hold.last.unwrap_or_default().after(Duration::from_micros(passed));
     let mut raised = false;
     if let Some(outcome) = keyed.hold.pass(context.edge, context.mono) {
-        raised = matches!(outcome, Outcome::Raise | Outcome::RaiseGap);
+        raised = outcome.raises();
         if raised && (suppressed || !covers(context.edge, time)) {
             keep_back(context, keyed, outcome, suppressed, time);
             raised = false;
@@ -267,7 +265,7 @@ fn tell(
     before: &Hold,
     time: Timestamp,
 ) {
-    let raised = matches!(outcome, Outcome::Raise | Outcome::RaiseGap);
+    let raised = outcome.raises();
     let state = if raised { &keyed.hold } else { before };
     let fields = state.events.last().map(|event| fields_of(event)).unwrap_or_default();
     let view = View::new(&fields, time, state.asset.clone());

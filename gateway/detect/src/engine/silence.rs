@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sitewarden_core::{AssetRef, Timestamp};
 
 use super::table::Items;
+use super::timers::after;
 
 /// One group that is waited for.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -75,8 +76,7 @@ impl Silence {
     /// When too few will have come, if nothing comes.
     fn due_of(&self, asked: Asked) -> i64 {
         let base = self.arrivals.len().checked_sub(asked.count).and_then(|at| self.arrivals.get(at));
-        let span = i64::try_from(asked.span.as_micros()).unwrap_or(i64::MAX / 4);
-        base.copied().unwrap_or(self.known).saturating_add(span)
+        after(base.copied().unwrap_or(self.known), asked.span)
     }
 
     /// The deadline, not before the grace after the start is over.

@@ -6,9 +6,15 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One deadline: monotonic microseconds, rule, key.
 type Entry = Reverse<(i64, usize, Arc<str>)>;
+
+/// The monotonic time, in microseconds, that lies a span after another.
+pub(crate) fn after(mono: i64, span: Duration) -> i64 {
+    mono.saturating_add(i64::try_from(span.as_micros()).unwrap_or(i64::MAX / 4))
+}
 
 /// All deadlines.
 #[derive(Debug, Default)]

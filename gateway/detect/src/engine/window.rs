@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use sitewarden_core::finding::EvidenceEvent;
 use sitewarden_core::{AssetRef, Timestamp};
 
-use super::correlate::after;
 use super::table::Items;
+use super::timers::after;
 use crate::limits::{WINDOW_EVENTS, WINDOW_EVIDENCE};
 use crate::number::Number;
 use crate::rule::correlation::{Condition, Correlation, Kind, Metric};

@@ -185,7 +185,6 @@ fn chance_of(index: usize, program: &Program) -> Option<f64> {
             _ if matches!(text.as_str(), "true" | "false") => 0.5,
             _ => 0.03,
         },
-        (Test::Regex(_), Kind::Marked) => 0.03,
         _ => 0.03,
     };
     // What many rules ask for is what most events have: `sensor_type: temperature`.

@@ -15,7 +15,7 @@ use super::sources::{SourceKey, Sources};
 use crate::number::Number;
 use crate::pattern::{Pattern, Shape};
 use crate::rule::atom::{Atom, Logic, Test};
-use crate::rule::edge::OnGap;
+use crate::rule::edge::Edge;
 use crate::rule::{Body, Rule};
 
 /// Everything that is compiled.
@@ -183,7 +183,7 @@ impl Program {
         let scope = keyed.map(|edge| mapped(&edge.scope));
         let clear = keyed.and_then(|edge| edge.clear.as_ref()).map(mapped);
         // Rules that remember every event of their scope are concerned by the scope alone.
-        let remembers = keyed.is_some_and(|edge| edge.on_gap == OnGap::Fire || edge.measures());
+        let remembers = keyed.is_some_and(Edge::remembers);
         let node = |nodes: &mut Nodes, atoms: &[Compiled], logic: &Logic| {
             nodes.add(logic, &|index| atoms.get(index).map_or(0, cost_of))
         };

@@ -96,6 +96,11 @@ impl Edge {
         }
     }
 
+    /// Whether a key is remembered from its first event on, also while the condition does not hold.
+    pub(crate) const fn remembers(&self) -> bool {
+        matches!(self.on_gap, OnGap::Fire) || self.measures()
+    }
+
     /// Whether the rule remembers values from event to event.
     pub(crate) const fn measures(&self) -> bool {
         self.rate.is_some() || self.delta.is_some() || self.stuck.is_some()
@@ -249,9 +254,9 @@ fn explicit_scope(node: &Node, detection: &Detection) -> Result<Logic, Fault> {
 
 /// The part of the condition that says what the rule is about, without the part that says how it is.
 ///
-/// The measured fields are those of `clear`, those compared as numbers, and `value` (by the site's name for it). What the condition demands of
-/// other fields is the scope; an event must also carry one of the measured fields. A condition that has none is
-/// all measurement, and every event of the log source counts.
+/// The measured fields are those of `clear`, those compared as numbers, and `value` (by the site's name for it). What
+/// the condition demands of other fields is the scope; an event must also carry one of the measured fields. A
+/// condition that has none is all measurement, and every event of the log source counts.
 fn implied_scope(detection: &mut Detection, edge: &Edge, value: &Arc<str>) -> Logic {
     let mut measured: BTreeSet<Arc<str>> = BTreeSet::new();
     let atoms = &detection.atoms;

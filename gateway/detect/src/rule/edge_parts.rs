@@ -96,9 +96,7 @@ impl Schedule {
         }
         (minute >= from && on(day)) || (minute < to && on(day + 6))
     }
-}
 
-impl Schedule {
     /// When it opens next after a time that it does not cover; `None` when it does not open within two weeks.
     pub(crate) fn opens_after(&self, time: Timestamp) -> Option<Timestamp> {
         let instant = jiff::Timestamp::from_microsecond(time.micros()).ok()?;

@@ -2,6 +2,10 @@
 //!
 //! Not what a silence means. Invariant: after both, each key with a deadline stands in the queue once.
 
+use std::collections::BTreeMap;
+
+use sitewarden_core::AssetRef;
+
 use super::*;
 
 impl Engine {
@@ -44,7 +48,7 @@ impl Engine {
             // The name that each finding was told by: the group's when it was told with others.
             let named =
                 |(key, silence): (&Arc<str>, &Silence)| silence.told.clone().unwrap_or_else(|| key.clone());
-            let mut ended: BTreeMap<Arc<str>, Option<sitewarden_core::AssetRef>> = BTreeMap::new();
+            let mut ended: BTreeMap<Arc<str>, Option<AssetRef>> = BTreeMap::new();
             for (key, silence) in table.iter().filter(|(_, silence)| silence.gone) {
                 let asset = silence.asset.clone().filter(|_| silence.told.is_none());
                 ended.insert(named((key, silence)), asset);
@@ -112,6 +116,6 @@ fn describe(silence: &mut Silence, asset: &[(Arc<str>, Arc<str>)], edge: &Edge) 
     }
     if silence.asset.is_none() {
         let id = asset.iter().find(|(name, _)| &**name == "device_id");
-        silence.asset = id.map(|(_, id)| sitewarden_core::AssetRef::new(id));
+        silence.asset = id.map(|(_, id)| AssetRef::new(id));
     }
 }

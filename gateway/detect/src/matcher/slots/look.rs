@@ -46,8 +46,10 @@ impl Slots {
             return Looked::Odd;
         };
         let missing = tables & !cell.looked;
-        if cell.list == List::Other || (missing == 0 && cell.list == List::Plain) {
-            return if cell.list == List::Plain { Looked::Done } else { Looked::Odd };
+        match cell.list {
+            List::Other => return Looked::Odd,
+            List::Plain if missing == 0 => return Looked::Done,
+            List::Plain | List::Unknown => {}
         }
         let plain = self.each_value(span, bytes, missing, compiled, program).is_some();
         if let Some(cell) = self.cell_mut(field) {
