@@ -11,6 +11,9 @@ use crate::wire;
 /// Steps of one containment question. Honest filters need below 100; at this bound the answer is "no".
 pub const CONTAINMENT_STEPS: usize = 10_000;
 
+/// Compiled grants that are kept for sharing before it is looked which of them are still in use.
+pub const GRANTS_UNSWEPT: usize = 64;
+
 /// Free write buffers kept for reuse: one for each subscriber of a wide fan-out.
 pub const SPARE_BUFFERS: usize = 64;
 

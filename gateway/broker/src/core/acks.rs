@@ -79,7 +79,7 @@ impl Core {
 
     pub(super) fn on_pubrel(&mut self, conn: Key, key: Key, id: PacketId) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        let known = session.received.remove(&id.get());
+        let known = !session.received.is_empty() && session.received.remove(&id.get());
         let code = if known {
             self.turn.op(StoreOp::ReceivedGone { session: session.id, packet_id: id.get() });
             ReasonCode::SUCCESS

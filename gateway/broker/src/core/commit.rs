@@ -175,7 +175,7 @@ impl Core {
             Deferred::Deliver { message, stored, .. } => {
                 for (session, _) in stored {
                     if let Some(session) = self.sessions.get_mut(session) {
-                        session.uncommitted = session.uncommitted.saturating_sub(1);
+                        session.queue.uncommitted = session.queue.uncommitted.saturating_sub(1);
                     }
                     self.release_message(message.id);
                 }
@@ -298,8 +298,8 @@ impl Core {
             if let Some(session) = self.sessions.get_mut(key) {
                 session.sending = false;
                 let below = session.queue.sent_below();
-                if below > session.stored_sent {
-                    session.stored_sent = below;
+                if below > session.queue.stored_sent {
+                    session.queue.stored_sent = below;
                     self.turn.op(StoreOp::Sent { session: session.id, below });
                 }
             }
@@ -320,7 +320,7 @@ fn session_ops(
         return;
     }
     ops.push(StoreOp::Session(super::restore::record(session)));
-    for (filter, options) in &session.subscriptions {
+    for (filter, options) in session.subscriptions.iter() {
         ops.push(StoreOp::Subscription { session: id, filter: filter.clone(), options: *options });
     }
     for (seq, entry) in session.queue.unfinished() {
@@ -329,5 +329,5 @@ fn session_ops(
         }
         ops.push(StoreOp::Queue { session: id, entry: Queue::record(seq, entry) });
     }
-    ops.push(StoreOp::Sent { session: id, below: session.stored_sent });
+    ops.push(StoreOp::Sent { session: id, below: session.queue.stored_sent });
 }

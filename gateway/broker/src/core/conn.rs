@@ -3,10 +3,11 @@
 //! A connection dies with its socket, a session may outlive it. Plain state: the rules are in the
 //! sibling modules. Invariant: an idle connection owns no buffer, list or cache beyond these structs.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use sitewarden_core::gate::Principal;
@@ -16,11 +17,13 @@ use super::aliases::Aliases;
 use super::outbox::Outbox;
 use super::pace::Pace;
 use super::queue::Queue;
+use super::rare::Rare;
 use super::slab::Key;
+use super::subscriptions::Subscriptions;
 use crate::batch::Origin;
 use crate::grants::Grants;
 use crate::limits::Limit;
-use crate::state::{Message, SessionId, SubscriptionOptions, WillRecord};
+use crate::state::{Message, SessionId, WillRecord};
 use crate::wire::{Connect, QoS, Version};
 
 /// Who is at the other end of a socket.
@@ -37,8 +40,8 @@ pub struct Peer {
 /// Where a connection stands.
 #[derive(Debug)]
 pub(crate) enum Phase {
-    /// Waits for CONNECT.
-    New,
+    /// Waits for CONNECT; the certificate that it proved.
+    New(Option<Box<Bytes>>),
     /// CONNECT came, the admission is asked.
     Admitting(Box<Connect>),
     /// Has a session.
@@ -52,63 +55,70 @@ pub(crate) enum Phase {
 pub(crate) struct Conn {
     pub(crate) out: Outbox,
     pub(crate) phase: Phase,
-    pub(crate) peer: Peer,
+    pub(crate) address: IpAddr,
+    /// Name of the listener.
+    pub(crate) listener: Arc<str>,
     pub(crate) version: Option<Version>,
     /// Whether the broker made its client id.
     pub(crate) assigned: bool,
     pub(crate) origin: Option<Arc<Origin>>,
-    /// 1.5 times the keep-alive in microseconds; 0 for none.
-    pub(crate) silence: u64,
+    /// Seconds; 0 for none.
+    pub(crate) keep_alive: u16,
     pub(crate) last_heard: Monotonic,
     /// When the keep-alive is looked at next.
     pub(crate) check_at: Option<Monotonic>,
     /// Unacknowledged messages that the client takes.
-    pub(crate) window: usize,
+    pub(crate) window: u16,
     /// Largest packet that the client takes.
-    pub(crate) packet_bytes: usize,
+    pub(crate) packet_bytes: u32,
     /// Messages of the client that are not acknowledged yet.
     pub(crate) unacked: u16,
     pub(crate) will: Option<Box<WillRecord>>,
-    pub(crate) aliases: Vec<Option<Arc<str>>>,
+    /// Only of those that have published: they are read no further while the pipeline is behind.
+    pub(crate) publisher: Option<Box<Publisher>>,
     /// Aliases towards the client, when it takes any.
     pub(crate) aliases_out: Option<Box<Aliases>>,
-    pub(crate) last: Option<Box<LastTopic>>,
     /// Retained QoS 0 messages that wait for room.
-    pub(crate) backlog: VecDeque<Backlog>,
+    pub(crate) backlog: Rare<VecDeque<Backlog>>,
     /// Bounds that were told already, by bit.
     pub(crate) told: u32,
     /// In the list of those with bytes to write.
     pub(crate) dirty: bool,
-    /// Has published, so that back-pressure stops reading it.
-    pub(crate) publisher: bool,
+}
+
+/// What is known of the messages that a connection sends.
+#[derive(Debug, Default)]
+pub(crate) struct Publisher {
+    /// Topics of its aliases.
+    pub(crate) aliases: Vec<Option<Arc<str>>>,
+    pub(crate) last: Option<LastTopic>,
     /// How far it is ahead of its rate.
     pub(crate) pace: Pace,
 }
 
 impl Conn {
     pub(crate) fn new(peer: Peer, now: Monotonic) -> Self {
+        let Peer { address, listener, certificate } = peer;
         Self {
             out: Outbox::default(),
-            phase: Phase::New,
-            peer,
+            phase: Phase::New(certificate.map(Box::new)),
+            address,
+            listener,
             version: None,
             assigned: false,
             origin: None,
-            silence: 0,
+            keep_alive: 0,
             last_heard: now,
             check_at: None,
             window: 0,
-            packet_bytes: usize::MAX,
+            packet_bytes: u32::MAX,
             unacked: 0,
             will: None,
-            aliases: Vec::new(),
+            publisher: None,
             aliases_out: None,
-            last: None,
-            backlog: VecDeque::new(),
+            backlog: Rare::default(),
             told: 0,
             dirty: false,
-            publisher: false,
-            pace: Pace::default(),
         }
     }
 
@@ -117,6 +127,16 @@ impl Conn {
             Phase::Online(session) => Some(session),
             _ => None,
         }
+    }
+
+    /// How long it may be silent: 1.5 times its keep-alive (MQTT-3.1.2-22).
+    pub(crate) const fn silence(&self) -> Duration {
+        Duration::from_millis(self.keep_alive as u64 * 1_500)
+    }
+
+    /// Whether a packet of that many bytes is one that the client takes.
+    pub(crate) fn takes(&self, packet_bytes: usize) -> bool {
+        u32::try_from(packet_bytes).is_ok_and(|bytes| bytes <= self.packet_bytes)
     }
 
     /// Whether this bound is hit for the first time on this connection.
@@ -157,8 +177,8 @@ pub(crate) struct Target {
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) id: SessionId,
-    pub(crate) client_id: Arc<str>,
-    pub(crate) principal: Principal,
+    /// Who owns it, as it was connected last.
+    pub(crate) owner: Arc<Origin>,
     pub(crate) grants: Grants,
     pub(crate) conn: Option<Key>,
     /// Seconds that it outlives the connection.
@@ -167,43 +187,33 @@ pub(crate) struct Session {
     pub(crate) persistent: bool,
     /// When it ends, while no connection has it.
     pub(crate) ends_at: Option<Monotonic>,
-    pub(crate) subscriptions: HashMap<Arc<str>, SubscriptionOptions>,
-    pub(crate) queue: Queue,
-    /// The place that the next stored entry gets: ahead of the queue by what waits for its commit.
-    pub(crate) promised: u64,
-    /// Entries that wait for their commit, for the bounds of the queue.
-    pub(crate) uncommitted: usize,
-    /// What the store knows about sent entries.
-    pub(crate) stored_sent: u64,
+    pub(crate) subscriptions: Subscriptions,
+    pub(crate) queue: Rare<Queue>,
     /// On the list of sessions whose sent place is to be stored.
     pub(crate) sending: bool,
     /// Its full queue was told since it was last connected.
     pub(crate) told_full: bool,
     /// QoS 2 packet ids of the client that wait for PUBREL.
-    pub(crate) received: std::collections::HashSet<u16>,
+    pub(crate) received: Rare<BTreeSet<u16>>,
     /// Number of the route that this session was last put in, and its place there.
-    pub(crate) stamp: (u64, usize),
+    pub(crate) stamp: (u64, u32),
 }
 
 impl Session {
-    pub(crate) fn new(id: SessionId, client_id: Arc<str>, principal: Principal, grants: Grants) -> Self {
+    pub(crate) fn new(id: SessionId, owner: Arc<Origin>, grants: Grants) -> Self {
         Self {
             id,
-            client_id,
-            principal,
+            owner,
             grants,
             conn: None,
             expiry: 0,
             persistent: false,
             ends_at: None,
-            subscriptions: HashMap::new(),
-            queue: Queue::default(),
-            promised: 0,
-            uncommitted: 0,
-            stored_sent: 0,
+            subscriptions: Subscriptions::default(),
+            queue: Rare::default(),
             sending: false,
             told_full: false,
-            received: std::collections::HashSet::new(),
+            received: Rare::default(),
             stamp: (0, 0),
         }
     }

@@ -4,7 +4,6 @@
 //! yes; a session is resumed only by the principal that owns it; one client id has one connection.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use sitewarden_core::time::Now;
 
@@ -15,6 +14,7 @@ use super::timers::Timer;
 use super::{Core, Output};
 use crate::admission::{Admitted, ConnectRequest, Refused};
 use crate::batch::{CloseReason, Notice, Origin};
+use crate::grants::Grants;
 use crate::limits::Limit;
 use crate::state::{StoreOp, WillRecord};
 use crate::wire::{self, Connack, ConnackProperties, Connect, ReasonCode, Version, Will};
@@ -39,14 +39,18 @@ impl Core {
             self.assigned += 1;
             connect.client_id = format!("auto-{:016x}-{}", self.seed, self.assigned).into();
         }
+        let certificate = match &mut conn.phase {
+            Phase::New(certificate) => certificate.take().map(|certificate| *certificate),
+            _ => None,
+        };
         let request = Box::new(ConnectRequest {
             client_id: connect.client_id.clone(),
             assigned,
             username: connect.username.clone(),
             password: connect.password.take(),
-            peer_certificate: conn.peer.certificate.take(),
-            address: conn.peer.address,
-            listener: conn.peer.listener.clone(),
+            peer_certificate: certificate,
+            address: conn.address,
+            listener: conn.listener.clone(),
             will_topic: connect.will.as_ref().map(|will| will.topic.clone()),
         });
         conn.phase = Phase::Admitting(connect);
@@ -59,7 +63,7 @@ impl Core {
         if !matches!(conn.phase, Phase::Admitting(_)) {
             return;
         }
-        let Phase::Admitting(connect) = std::mem::replace(&mut conn.phase, Phase::New) else { return };
+        let Phase::Admitting(connect) = std::mem::replace(&mut conn.phase, Phase::New(None)) else { return };
         conn.last_heard = now.mono;
         let admitted = match answer {
             Ok(admitted) if admitted.grants.may_connect() => admitted,
@@ -69,7 +73,7 @@ impl Core {
             }
             Err(refused) => return self.refuse_connect(now, key, &connect, refused.code, &refused.text),
         };
-        let address = Some(conn.peer.address);
+        let address = Some(conn.address);
         let client_id = connect.client_id.clone();
         let origin = Arc::new(Origin { principal: admitted.principal.clone(), client_id, address });
         if let Some(will) = connect.will.as_ref().filter(|will| !admitted.grants.may_publish(&will.topic)) {
@@ -105,7 +109,7 @@ impl Core {
         admitted: Admitted,
         origin: Arc<Origin>,
     ) {
-        let (session_key, present) = self.session_for(now, &connect, admitted);
+        let (session_key, present) = self.session_for(now, &connect, &origin, admitted.grants);
         let expiry = self.expiry_of(&connect);
         let Some(session) = self.sessions.get_mut(session_key) else { return };
         session.conn = Some(key);
@@ -121,7 +125,7 @@ impl Core {
         let connack = self.open_conn(now, key, session_key, &connect, present);
         self.send(key, |out, version| wire::encode_connack(out, &connack, version));
         self.metrics.connected.increment();
-        let listener = self.conns.get(key).map_or_else(|| "".into(), |conn| conn.peer.listener.clone());
+        let listener = self.conns.get(key).map_or_else(|| "".into(), |conn| conn.listener.clone());
         if let Some(conn) = self.conns.get_mut(key) {
             conn.origin = Some(origin.clone());
         }
@@ -133,25 +137,31 @@ impl Core {
     }
 
     /// The session to use, and whether it was there before.
-    fn session_for(&mut self, now: Now, connect: &Connect, admitted: Admitted) -> (Key, bool) {
+    fn session_for(
+        &mut self,
+        now: Now,
+        connect: &Connect,
+        owner: &Arc<Origin>,
+        grants: Grants,
+    ) -> (Key, bool) {
+        let grants = self.grants.share(grants);
         if let Some(key) = self.clients.get(&connect.client_id).copied()
             && let Some(session) = self.sessions.get_mut(key)
         {
-            if !connect.clean_start && same_principal(&session.principal, &admitted.principal) {
-                session.principal = admitted.principal;
-                session.grants = admitted.grants;
+            if !connect.clean_start && same_principal(&session.owner.principal, &owner.principal) {
+                session.owner = owner.clone();
+                session.grants = grants;
                 self.cancel_will(&connect.client_id);
                 self.recheck_subscriptions(key);
                 return (key, true);
             }
             self.end_session(now, key);
         }
-        let mut session =
-            Session::new(self.next_session, connect.client_id.clone(), admitted.principal, admitted.grants);
+        let mut session = Session::new(self.next_session, owner.clone(), grants);
         self.next_session += 1;
         session.persistent = self.expiry_of(connect) > 0;
         let key = self.sessions.insert(session);
-        self.clients.insert(connect.client_id.clone(), key);
+        self.clients.insert(owner.client_id.clone(), key);
         self.metrics.sessions.set(self.sessions.len());
         (key, false)
     }
@@ -212,16 +222,14 @@ impl Core {
         }
         if let Some(conn) = self.conns.get_mut(key) {
             conn.phase = Phase::Online(session);
-            conn.window = usize::from(asked.receive_maximum.unwrap_or(u16::MAX).min(limits.inflight_out));
-            conn.packet_bytes = asked
-                .maximum_packet_size
-                .map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+            conn.window = asked.receive_maximum.unwrap_or(u16::MAX).min(limits.inflight_out);
+            conn.packet_bytes = asked.maximum_packet_size.unwrap_or(u32::MAX);
             conn.aliases_out = Aliases::new(asked.topic_alias_maximum, limits.topic_aliases);
-            conn.silence = u64::from(keep_alive) * 1_500_000;
-            if conn.silence > 0 {
-                let at = now.mono.after(Duration::from_micros(conn.silence));
+            conn.keep_alive = keep_alive;
+            if keep_alive > 0 {
+                let at = now.mono.after(conn.silence());
                 conn.check_at = Some(at);
-                self.timers.add(at, Timer::KeepAlive(key));
+                self.timers.add_keep_alive(at, key);
             }
         }
         Connack { session_present: present, code: ReasonCode::SUCCESS, properties }
@@ -234,8 +242,8 @@ impl Core {
         let notice = Notice::Refused {
             client_id: connect.client_id.clone(),
             username: connect.username.clone(),
-            address: conn.peer.address,
-            listener: conn.peer.listener.clone(),
+            address: conn.address,
+            listener: conn.listener.clone(),
             code,
             text: text.into(),
             time: now.wall,
@@ -254,7 +262,7 @@ impl Core {
         }
         self.malformed(now, key, fault.code(), &text);
         let Some(conn) = self.conns.get_mut(key) else { return };
-        if let (Phase::New, wire::Reason::UnsupportedVersion { level }) = (&conn.phase, fault.reason) {
+        if let (Phase::New(_), wire::Reason::UnsupportedVersion { level }) = (&conn.phase, fault.reason) {
             // Answered in the form that a client of that level can read (MQTT 5 §3.1.2.2).
             // Bridges set the top bit of the level that they speak, which is 3 or 4.
             let version = if (6..0x80).contains(&level) { Version::V5 } else { Version::V3 };
@@ -284,8 +292,8 @@ impl Core {
         let Some(conn) = self.conns.get(key) else { return };
         let notice = Notice::Malformed {
             origin: conn.origin.clone(),
-            address: conn.peer.address,
-            listener: conn.peer.listener.clone(),
+            address: conn.address,
+            listener: conn.listener.clone(),
             code,
             text: text.into(),
             time: now.wall,

@@ -41,7 +41,7 @@ impl Core {
                 return;
             }
             if session.stamp.0 == route
-                && let Some(target) = targets.get_mut(session.stamp.1)
+                && let Some(target) = targets.get_mut(session.stamp.1 as usize)
             {
                 target.qos = target.qos.max(options.qos);
                 target.retain_as_published |= options.retain_as_published;
@@ -51,7 +51,7 @@ impl Core {
                 }
                 return;
             }
-            session.stamp = (route, targets.len());
+            session.stamp = (route, u32::try_from(targets.len()).unwrap_or(u32::MAX));
             targets.push(Target {
                 session: subscriber.session,
                 qos: options.qos,
@@ -64,7 +64,7 @@ impl Core {
 
     /// QoS 0 deliveries of a message.
     pub(super) fn deliver_at_once(&mut self, now: Now, outgoing: &Outgoing, targets: &[Target]) {
-        let mut frames = Frames::of_outgoing(outgoing);
+        let mut frames = Frames::of_outgoing(outgoing, targets.len() > 1);
         let bound = self.outbox_bound(usize::try_from(self.limits.write_buffer_bytes).unwrap_or(usize::MAX));
         let mut slow = Vec::new();
         let mut delivered = 0;
@@ -81,8 +81,7 @@ impl Core {
                 continue;
             }
             let retain = outgoing.retain && target.retain_as_published && conn.version == Some(Version::V5);
-            let flags = PublishFlags { dup: false, retain, qos: QoS::AtMostOnce };
-            if frames.append(conn, &mut self.outflow, flags, None, target.ids.as_deref()) {
+            if frames.append_at_once(conn, &mut self.outflow, retain, target.ids.as_deref()) {
                 mark(conn, key, &mut self.dirty);
                 delivered += 1;
             } else {
@@ -133,9 +132,10 @@ impl Core {
 
     fn store_entry(&mut self, key: Key, entry: &Entry) -> Option<u64> {
         let session = self.sessions.get_mut(key)?;
-        let seq = session.promised.max(session.queue.next_seq());
-        session.promised = seq + 1;
-        session.uncommitted += 1;
+        let queue = &mut *session.queue;
+        let seq = queue.promised.max(queue.next_seq());
+        queue.promised = seq + 1;
+        queue.uncommitted += 1;
         let id = session.id;
         if let Some(message) = &entry.message {
             self.keep_message(message);
@@ -154,8 +154,7 @@ impl Core {
         match session.conn {
             Some(conn) => self.tell_hit(now, conn, limit),
             None if !std::mem::replace(&mut session.told_full, true) => {
-                let (principal, client_id) = (session.principal.clone(), session.client_id.clone());
-                let origin = Some(Arc::new(Origin { principal, client_id, address: None }));
+                let origin = Some(Arc::new(Origin { address: None, ..Origin::clone(&session.owner) }));
                 self.notice(Notice::LimitHit { origin, address: None, limit, time: now.wall });
             }
             None => {}
@@ -164,7 +163,7 @@ impl Core {
     }
 
     fn queue_limit(&self, session: &Session, message: &Message) -> Option<Limit> {
-        let count = session.queue.len() + session.uncommitted;
+        let count = session.queue.len() + session.queue.uncommitted;
         let bytes = session.queue.bytes() + message.payload.len() + message.topic.len();
         if count >= usize::try_from(self.limits.queue_messages).unwrap_or(usize::MAX) {
             Some(Limit::QueueMessages)
@@ -205,7 +204,9 @@ impl Core {
             if place.is_none() && (session.persistent || session.conn.is_none()) {
                 continue;
             }
-            session.uncommitted -= usize::from(place.is_some());
+            if place.is_some() {
+                session.queue.uncommitted -= 1;
+            }
             let at_front = !session.queue.has_waiting();
             if place.is_none()
                 && let Some(session) = self.sessions.get(target.session)
@@ -284,7 +285,7 @@ impl Core {
         let Some(session) = self.sessions.get(key) else { return };
         let Some(conn_key) = session.conn else { return };
         let Some(conn) = self.conns.get_mut(conn_key) else { return };
-        while conn.out.len() <= bound {
+        while !conn.backlog.is_empty() && conn.out.len() <= bound {
             let Some(Backlog { message, id }) = conn.backlog.pop_front() else { break };
             let mut frames = Frames::of_message(&message, now.wall);
             let flags = PublishFlags { dup: false, retain: true, qos: QoS::AtMostOnce };
@@ -297,7 +298,7 @@ impl Core {
             }
         }
         if conn.backlog.is_empty() {
-            conn.backlog = std::collections::VecDeque::new();
+            conn.backlog.clear();
         }
     }
 
@@ -308,6 +309,9 @@ impl Core {
         let Some(conn_key) = session.conn else { return false };
         let Some(conn) = self.conns.get_mut(conn_key) else { return false };
         if conn.session().is_none() || conn.out.len() > bound {
+            return false;
+        }
+        if !session.queue.has_waiting() {
             return false;
         }
         let Some((seq, entry)) = session.queue.next(conn.window) else { return false };

@@ -38,18 +38,22 @@ impl Core {
         let Some(conn) = self.conns.get_mut(key) else { return };
         let Phase::Online(session_key) = conn.phase else { return };
         conn.phase = Phase::Closing;
-        conn.backlog = std::collections::VecDeque::new();
-        conn.last = None;
+        conn.backlog.clear();
+        if let Some(publisher) = conn.publisher.as_deref_mut() {
+            publisher.last = None;
+        }
         let will = conn.will.take();
         if let Some(at) = conn.check_at.take() {
-            self.timers.remove(at, &Timer::KeepAlive(key));
+            self.timers.remove_keep_alive(at, key);
         }
         if let Some(origin) = conn.origin.clone() {
             self.notice(Notice::Disconnected { origin, reason, time: now.wall });
         }
         let Some(session) = self.sessions.get_mut(session_key) else { return };
         session.conn = None;
-        session.queue.rewind();
+        if session.queue.len() > 0 {
+            session.queue.rewind();
+        }
         let expiry = session.expiry;
         if let Some(will) = will {
             if reason == CloseReason::Disconnect(ReasonCode::SUCCESS) {
@@ -77,11 +81,11 @@ impl Core {
     /// Ends a session for good. A will that still waits is sent now (MQTT 5 §3.1.3.2.2).
     pub(super) fn end_session(&mut self, now: Now, key: Key) {
         let Some(session) = self.sessions.remove(key) else { return };
-        self.clients.remove(&session.client_id);
+        self.clients.remove(&session.owner.client_id);
         if let Some(at) = session.ends_at {
             self.timers.remove(at, &Timer::SessionEnd(key));
         }
-        for filter in session.subscriptions.keys() {
+        for filter in session.subscriptions.filters() {
             self.router.remove(filter, key);
         }
         self.router.touch();
@@ -97,6 +101,6 @@ impl Core {
         }
         self.metrics.sessions.set(self.sessions.len());
         self.metrics.subscriptions.set(self.router.len());
-        self.fire_waiting_will(now, &session.client_id);
+        self.fire_waiting_will(now, &session.owner.client_id);
     }
 }

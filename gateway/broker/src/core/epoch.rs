@@ -23,14 +23,14 @@ impl Core {
         let mut refused = Vec::new();
         for key in self.sessions.keys() {
             let Some(session) = self.sessions.get_mut(key) else { continue };
-            session.grants = grants(&session.principal, &session.client_id);
+            session.grants = self.grants.share(grants(&session.owner.principal, &session.owner.client_id));
             if !session.grants.may_connect() {
                 refused.extend(session.conn);
             }
             self.recheck_subscriptions(key);
         }
         for waiting in self.wills.values_mut() {
-            waiting.grants = grants(&waiting.will.principal, &waiting.will.client_id);
+            waiting.grants = self.grants.share(grants(&waiting.will.principal, &waiting.will.client_id));
         }
         for conn in refused {
             self.close(now, conn, ReasonCode::NOT_AUTHORIZED);
@@ -39,7 +39,7 @@ impl Core {
 
     pub(super) fn recheck_subscriptions(&mut self, key: Key) {
         let Some(session) = self.sessions.get(key) else { return };
-        for filter in session.subscriptions.keys() {
+        for filter in session.subscriptions.filters() {
             let allowed = session.grants.may_connect() && session.grants.may_subscribe(filter);
             let deliver_all = allowed && session.grants.may_receive_all(filter);
             self.router.update(filter, key, |subscriber| {

@@ -3,6 +3,7 @@
 //! Not the choice of subscribers. Invariants: a packet larger than the client takes is not appended at all;
 //! a large payload is shared, never copied.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,11 +11,11 @@ use sitewarden_core::time::Timestamp;
 
 use super::aliases::Alias;
 use super::conn::Conn;
-use super::outbox::Outflow;
+use super::outbox::{LOGS, Outflow};
 use super::publish::Outgoing;
 use crate::limits::SHARED_PAYLOAD_BYTES;
 use crate::state::Message;
-use crate::wire::{MessageProperties, PacketId, PublishContent, PublishFlags, PublishHeader, Version};
+use crate::wire::{MessageProperties, PacketId, PublishContent, PublishFlags, PublishHeader, QoS, Version};
 
 /// What is sent, and the headers that were encoded for it so far.
 pub(super) struct Frames<'a> {
@@ -24,6 +25,10 @@ pub(super) struct Frames<'a> {
     /// Seconds of life that are left.
     life: Option<u32>,
     headers: [Option<PublishHeader>; 4],
+    /// Whether it goes to many: then small packets of QoS 0 are encoded once for all.
+    many: bool,
+    /// Where the packet of QoS 0 stands in the log of each version, and its retain flag.
+    logged: [Option<(bool, Range<usize>)>; LOGS],
 }
 
 impl<'a> Frames<'a> {
@@ -34,10 +39,13 @@ impl<'a> Frames<'a> {
             properties: message.properties.as_deref(),
             life: message.expires.map(|end| seconds_left(end.since(now))),
             headers: [const { None }; 4],
+            many: false,
+            logged: [const { None }; LOGS],
         }
     }
 
-    pub(super) fn of_outgoing(outgoing: &'a Outgoing) -> Self {
+    /// With `many` the packets of QoS 0 are to be appended before anything else is done with these outboxes.
+    pub(super) fn of_outgoing(outgoing: &'a Outgoing, many: bool) -> Self {
         let properties = outgoing.properties.as_deref();
         Self {
             topic: &outgoing.topic,
@@ -45,6 +53,8 @@ impl<'a> Frames<'a> {
             properties,
             life: properties.and_then(|properties| properties.message_expiry),
             headers: [const { None }; 4],
+            many: many && outgoing.payload.len() < SHARED_PAYLOAD_BYTES,
+            logged: [const { None }; LOGS],
         }
     }
 
@@ -79,17 +89,57 @@ impl<'a> Frames<'a> {
         if version == Version::V5 && (ids.is_some() || conn.aliases_out.is_some()) {
             return self.append_own(conn, flow, flags, id, ids.unwrap_or_default());
         }
-        let place = usize::from(version == Version::V5) * 2 + usize::from(id.is_some());
+        let payload = self.payload;
+        self.header(version, id.is_some()).is_some_and(|header| put(conn, flow, header, payload, flags, id))
+    }
+
+    /// Appends the PUBLISH with QoS 0.
+    #[inline]
+    pub(super) fn append_at_once(
+        &mut self,
+        conn: &mut Conn,
+        flow: &mut Outflow,
+        retain: bool,
+        ids: Option<&[u32]>,
+    ) -> bool {
+        let flags = PublishFlags { dup: false, retain, qos: QoS::AtMostOnce };
+        let version = conn.version.unwrap_or(Version::V3);
+        if !self.many || version == Version::V5 && (ids.is_some() || conn.aliases_out.is_some()) {
+            return self.append(conn, flow, flags, None, ids);
+        }
+        let log = usize::from(version == Version::V5);
+        let known =
+            self.logged.get(log).and_then(Option::as_ref).filter(|(as_retained, _)| *as_retained == retain);
+        let bytes = match known {
+            Some((_, bytes)) => bytes.clone(),
+            None => {
+                let payload = self.payload;
+                let Some(header) = self.header(version, false) else { return false };
+                let bytes = flow.log(log, |log| header.append(log, flags, None, payload));
+                if let Some(logged) = self.logged.get_mut(log) {
+                    *logged = Some((retain, bytes.clone()));
+                }
+                bytes
+            }
+        };
+        let taken = conn.takes(bytes.len());
+        if taken {
+            conn.out.append_log(flow, log, bytes);
+        }
+        taken
+    }
+
+    /// The header that all subscribers of that version and kind of QoS share.
+    #[inline]
+    fn header(&mut self, version: Version, with_id: bool) -> Option<&PublishHeader> {
+        let place = usize::from(version == Version::V5) * 2 + usize::from(with_id);
         if self.headers.get(place).is_some_and(Option::is_none) {
-            let header = self.encode(version, id.is_some(), &[], Alias::None);
+            let header = self.encode(version, with_id, &[], Alias::None);
             if let Some(slot) = self.headers.get_mut(place) {
                 *slot = header;
             }
         }
-        match self.headers.get(place) {
-            Some(Some(header)) => put(conn, flow, header, self.payload, flags, id),
-            _ => false,
-        }
+        self.headers.get(place)?.as_ref()
     }
 }
 
@@ -106,7 +156,7 @@ impl Frames<'_> {
         let alias = conn.aliases_out.as_deref().map_or(Alias::None, |aliases| aliases.of(self.topic));
         let mut header = self.encode(Version::V5, id.is_some(), ids, alias);
         let mut alias = alias;
-        if header.as_ref().is_some_and(|header| header.packet_length() > conn.packet_bytes) {
+        if header.as_ref().is_some_and(|header| !conn.takes(header.packet_length())) {
             // A new alias is three bytes more, which may be those that are too many.
             alias = Alias::None;
             header = self.encode(Version::V5, id.is_some(), ids, alias);
@@ -128,7 +178,7 @@ fn put(
     flags: PublishFlags,
     id: Option<PacketId>,
 ) -> bool {
-    if header.packet_length() > conn.packet_bytes {
+    if !conn.takes(header.packet_length()) {
         return false;
     }
     if payload.len() >= SHARED_PAYLOAD_BYTES {

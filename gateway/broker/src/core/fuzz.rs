@@ -128,10 +128,12 @@ impl Script {
         if let Some(batch) = self.core.take_batch() {
             self.batches.push(batch.id);
         }
-        for key in self.core.take_dirty() {
-            self.core.written(key, self.core.outgoing_bytes(key));
-            self.core.handle(self.now, Input::Flushed { conn: key });
+        let dirty = self.core.take_dirty();
+        for key in &dirty {
+            self.core.written(*key, self.core.outgoing_bytes(*key));
+            self.core.handle(self.now, Input::Flushed { conn: *key });
         }
+        self.core.recycle_dirty(dirty);
     }
 
     /// Everybody goes, every session ends, everything is committed: only retained messages may be left.

@@ -3,7 +3,7 @@
 //! [`Input`]s and `now` go in; bytes appear in the outboxes of connections, [`Output`]s and a [`Batch`]
 //! come out, [`Core::next_deadline`] says when [`Input::Timer`] is due. No socket, clock, task or lock.
 //! Law: after any number of inputs drain [`Core::poll`], take the batch with [`Core::take_batch`] and
-//! write the outboxes named by [`Core::take_dirty`]. Invariants: an acknowledgement or a QoS 1 or 2
+//! write the outboxes named by [`Core::take_dirty`], then give the list back. Invariants: an acknowledgement or a QoS 1 or 2
 //! delivery enters an outbox only after the commit of the batch that holds its state; input of one client
 //! never panics and never changes what another may do.
 
@@ -22,11 +22,13 @@ mod outbox;
 mod pace;
 mod publish;
 mod queue;
+mod rare;
 mod restore;
 mod retained;
 mod router;
 mod slab;
 mod subscribe;
+mod subscriptions;
 mod timers;
 mod wills;
 
@@ -45,9 +47,10 @@ use self::outbox::Outflow;
 use self::retained::Retained;
 use self::router::Router;
 use self::slab::Slab;
-use self::timers::{Timer, Timers};
+use self::timers::Timers;
 use self::wills::WaitingWill;
 use crate::batch::{CloseReason, Notice};
+use crate::grants::Pool;
 use crate::limits::{APPENDED_PER_TURN, Limit, Limits};
 use crate::metrics::Metrics;
 use crate::state::{MessageId, SessionId};
@@ -74,6 +77,7 @@ pub struct Core {
     retained: Retained,
     wills: HashMap<Arc<str>, WaitingWill>,
     timers: Timers,
+    grants: Pool,
     turn: Turn,
     outputs: VecDeque<Output>,
     dirty: Vec<Key>,
@@ -106,6 +110,7 @@ impl Core {
             retained: Retained::default(),
             wills: HashMap::new(),
             timers: Timers::default(),
+            grants: Pool::default(),
             turn: Turn::default(),
             outputs: VecDeque::new(),
             dirty: Vec::new(),
@@ -150,12 +155,14 @@ impl Core {
         let Some(conn) = self.conns.get_mut(key) else { return };
         conn.last_heard = now.mono;
         match (&conn.phase, packet) {
-            (Phase::New, Packet::Connect(connect)) => self.on_connect(now, key, connect),
+            (Phase::New(_), Packet::Connect(connect)) => self.on_connect(now, key, connect),
             (Phase::Online(session), packet) => {
                 let session = *session;
                 self.on_session_packet(now, key, session, packet);
             }
-            (Phase::New | Phase::Admitting(_), _) => self.protocol_error(now, key, "packet before CONNECT"),
+            (Phase::New(_) | Phase::Admitting(_), _) => {
+                self.protocol_error(now, key, "packet before CONNECT")
+            }
             (Phase::Closing, _) => {}
         }
     }
@@ -201,9 +208,16 @@ impl Core {
         keys
     }
 
-    /// Gives a list back that [`Self::take_dirty`] gave, so that it is used again.
+    /// Gives a list back that [`Self::take_dirty`] gave, after these outboxes were written as far as their
+    /// sockets took it: what is left becomes their own, and the list is used again.
     pub fn recycle_dirty(&mut self, mut keys: Vec<Key>) {
+        for key in &keys {
+            if let Some(conn) = self.conns.get_mut(*key) {
+                conn.out.settle(&mut self.outflow);
+            }
+        }
         if self.dirty.is_empty() {
+            self.outflow.clear_logs();
             keys.clear();
             self.dirty = keys;
         }
@@ -211,7 +225,7 @@ impl Core {
 
     /// Fills `slices` with what the connection is to be sent next; returns how many.
     pub fn outgoing<'a>(&'a self, conn: Key, slices: &mut [IoSlice<'a>]) -> usize {
-        self.conns.get(conn).map_or(0, |conn| conn.out.slices(slices))
+        self.conns.get(conn).map_or(0, |conn| conn.out.slices(&self.outflow, slices))
     }
 
     /// Bytes that wait in the connection's outbox.
@@ -234,10 +248,14 @@ impl Core {
     pub fn may_read(&self, conn: Key) -> bool {
         let Some(conn) = self.conns.get(conn) else { return false };
         match conn.phase {
-            Phase::New => true,
+            Phase::New(_) => true,
             Phase::Online(_) => {
                 let full = conn.version == Some(Version::V3) && conn.unacked >= self.limits.inflight_in;
-                !(full || conn.pace.paused.is_some() || conn.publisher && self.turn.is_full())
+                let held = conn
+                    .publisher
+                    .as_deref()
+                    .is_some_and(|publisher| publisher.pace.paused.is_some() || self.turn.is_full());
+                !(full || held)
             }
             Phase::Admitting(_) | Phase::Closing => false,
         }
@@ -270,9 +288,9 @@ impl Core {
         for session in self.sessions.keys().into_iter().filter_map(|key| self.sessions.get(key)) {
             let conn = session.conn.and_then(|conn| self.conns.get(conn));
             clients.push(Client {
-                client_id: session.client_id.clone(),
-                principal: session.principal.label(),
-                address: conn.map(|conn| conn.peer.address),
+                client_id: session.owner.client_id.clone(),
+                principal: session.owner.principal.label(),
+                address: conn.map(|conn| conn.address),
                 subscriptions: session.subscriptions.len(),
                 queued: session.queue.len(),
             });
@@ -303,7 +321,7 @@ impl Core {
         if let Some(conn) = self.conns.get_mut(key)
             && conn.first_hit(limit)
         {
-            let (origin, address) = (conn.origin.clone(), Some(conn.peer.address));
+            let (origin, address) = (conn.origin.clone(), Some(conn.address));
             self.notice(Notice::LimitHit { origin, address, limit, time: now.wall });
         }
     }
@@ -353,10 +371,11 @@ impl Core {
     fn on_closed(&mut self, now: Now, key: Key) {
         self.detach(now, key, CloseReason::Lost);
         self.forget_pace(key);
-        if let Some(conn) = self.conns.remove(key) {
+        if let Some(mut conn) = self.conns.remove(key) {
+            conn.out.settle(&mut self.outflow);
             self.outflow.waiting -= conn.out.len();
             if let Some(at) = conn.check_at {
-                self.timers.remove(at, &Timer::KeepAlive(key));
+                self.timers.remove_keep_alive(at, key);
             }
             self.metrics.connections.set(self.conns.len());
             self.metrics.disconnected.increment();

@@ -50,8 +50,9 @@ impl Core {
     pub(super) fn pace(&mut self, now: Now, key: Key, bytes: usize) {
         let Some(conn) = self.conns.get_mut(key) else { return };
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        let Some((until, limit)) = conn.pace.take(now.mono, bytes, &self.limits) else { return };
-        if let Some(old) = conn.pace.paused.replace(until) {
+        let pace = &mut conn.publisher.get_or_insert_default().pace;
+        let Some((until, limit)) = pace.take(now.mono, bytes, &self.limits) else { return };
+        if let Some(old) = pace.paused.replace(until) {
             self.timers.remove(old, &Timer::Pace(key));
         }
         self.timers.add(until, Timer::Pace(key));
@@ -60,14 +61,15 @@ impl Core {
 
     /// The client may be read again.
     pub(super) fn resume_reading(&mut self, key: Key) {
-        if let Some(conn) = self.conns.get_mut(key) {
-            conn.pace.paused = None;
+        if let Some(publisher) = self.conns.get_mut(key).and_then(|conn| conn.publisher.as_deref_mut()) {
+            publisher.pace.paused = None;
         }
     }
 
     /// The connection ends: its pause goes with it.
     pub(super) fn forget_pace(&mut self, key: Key) {
-        if let Some(at) = self.conns.get_mut(key).and_then(|conn| conn.pace.paused.take()) {
+        let publisher = self.conns.get_mut(key).and_then(|conn| conn.publisher.as_deref_mut());
+        if let Some(at) = publisher.and_then(|publisher| publisher.pace.paused.take()) {
             self.timers.remove(at, &Timer::Pace(key));
         }
     }

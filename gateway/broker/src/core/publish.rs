@@ -43,7 +43,7 @@ impl Core {
     pub(super) fn on_publish(&mut self, now: Now, key: Key, session: Key, publish: &wire::Publish<'_>) {
         self.metrics.published.increment();
         let Some(conn) = self.conns.get_mut(key) else { return };
-        conn.publisher = true;
+        conn.publisher.get_or_insert_default();
         let Some(origin) = conn.origin.clone() else { return };
         self.pace(now, key, publish.topic.len() + publish.payload.len());
         if !self.within_window(now, key, session, publish) {
@@ -117,7 +117,7 @@ impl Core {
         let topic = match publish.topic_alias {
             None => publish.topic,
             Some(alias) => match alias_topic(conn, alias, publish.topic, self.limits.topic_aliases) {
-                Ok(()) => conn.aliases.get(usize::from(alias) - 1)?.as_deref()?,
+                Ok(()) => conn.publisher.as_deref()?.aliases.get(usize::from(alias) - 1)?.as_deref()?,
                 Err((code, text)) => {
                     self.hit_alias(now, key, code);
                     self.fault(now, key, code, text);
@@ -125,7 +125,7 @@ impl Core {
                 }
             },
         };
-        if let Some(last) = conn.last.as_deref()
+        if let Some(last) = conn.publisher.as_deref().and_then(|publisher| publisher.last.as_ref())
             && last.generation == generation
             && *last.topic == *topic
         {
@@ -136,8 +136,8 @@ impl Core {
         let allowed = self.sessions.get(session)?.grants.may_publish(&topic);
         let targets = if allowed { self.route(&topic, Some(session)) } else { Rc::from([]) };
         let last = LastTopic { topic: topic.clone(), generation, allowed, targets: targets.clone() };
-        if let Some(conn) = self.conns.get_mut(key) {
-            conn.last = Some(Box::new(last));
+        if let Some(publisher) = self.conns.get_mut(key).and_then(|conn| conn.publisher.as_deref_mut()) {
+            publisher.last = Some(last);
         }
         Some(Resolved { topic, allowed, targets })
     }
@@ -266,16 +266,17 @@ fn alias_topic(
         return Err((ReasonCode::TOPIC_ALIAS_INVALID, "topic alias above the maximum"));
     }
     let place = usize::from(alias) - 1;
+    let aliases = &mut conn.publisher.get_or_insert_default().aliases;
     if topic.is_empty() {
-        return match conn.aliases.get(place) {
+        return match aliases.get(place) {
             Some(Some(_)) => Ok(()),
             _ => Err((ReasonCode::PROTOCOL_ERROR, "topic alias that was never set")),
         };
     }
-    if conn.aliases.len() <= place {
-        conn.aliases.resize(place + 1, None);
+    if aliases.len() <= place {
+        aliases.resize(place + 1, None);
     }
-    if let Some(known) = conn.aliases.get_mut(place)
+    if let Some(known) = aliases.get_mut(place)
         && known.as_deref() != Some(topic)
     {
         *known = Some(topic.into());

@@ -83,6 +83,12 @@ pub(crate) struct Queue {
     sent: usize,
     in_flight: usize,
     bytes: usize,
+    /// The place that the next stored entry gets: ahead of the queue by what waits for its commit.
+    pub(crate) promised: u64,
+    /// Entries that wait for their commit, for the bounds of the queue.
+    pub(crate) uncommitted: usize,
+    /// What the store knows about sent entries.
+    pub(crate) stored_sent: u64,
 }
 
 fn size(entry: &Entry) -> usize {
@@ -96,6 +102,20 @@ pub(crate) fn packet_id(seq: u64) -> PacketId {
 }
 
 impl Queue {
+    /// An empty one.
+    pub(crate) const fn new() -> Self {
+        Self {
+            entries: VecDeque::new(),
+            first: 0,
+            sent: 0,
+            in_flight: 0,
+            bytes: 0,
+            promised: 0,
+            uncommitted: 0,
+            stored_sent: 0,
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
@@ -140,12 +160,12 @@ impl Queue {
     }
 
     /// The next entry to send and its place, when the window has room. Finished ones are passed over.
-    pub(crate) fn next(&mut self, window: usize) -> Option<(u64, &mut Entry)> {
+    pub(crate) fn next(&mut self, window: u16) -> Option<(u64, &mut Entry)> {
         while self.entries.get(self.sent).is_some_and(|entry| entry.stage == Stage::Done) {
             self.sent += 1;
         }
         let place = self.sent;
-        if place as u64 >= IDS - 1 || self.in_flight >= window {
+        if place as u64 >= IDS - 1 || self.in_flight >= usize::from(window) {
             return None;
         }
         let seq = self.first + place as u64;
@@ -269,7 +289,7 @@ mod tests {
         Entry { qos, stage: Stage::Waiting, ..Entry::HOLE }
     }
 
-    fn send_all(queue: &mut Queue, window: usize) -> Vec<u16> {
+    fn send_all(queue: &mut Queue, window: u16) -> Vec<u16> {
         let mut ids = Vec::new();
         while let Some((seq, entry)) = queue.next(window) {
             if entry.stage == Stage::Waiting {
@@ -327,15 +347,15 @@ mod tests {
     fn ids_go_round_without_meeting_one_in_flight() {
         let mut queue = Queue::default();
         queue.push(entry(QoS::AtLeastOnce));
-        send_all(&mut queue, usize::MAX);
+        send_all(&mut queue, u16::MAX);
         for _ in 0..70_000 {
             queue.push(entry(QoS::AtLeastOnce));
         }
-        let sent = send_all(&mut queue, usize::MAX);
+        let sent = send_all(&mut queue, u16::MAX);
         assert_eq!(sent.len(), 65_533, "the first one still holds its id");
         assert!(!sent.contains(&1));
         queue.puback(id(1));
-        assert_eq!(send_all(&mut queue, usize::MAX), [65_535]);
+        assert_eq!(send_all(&mut queue, u16::MAX), [65_535]);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use super::queue::{Entry, Stage};
 use super::router::Subscriber;
 use super::timers::Timer;
 use super::wills::WaitingWill;
+use crate::batch::Origin;
 use crate::limits::WILL_GRACE_SECONDS;
 use crate::state::{Loaded, LoadedSession, Message, MessageId, SessionRecord, StoreOp};
 
@@ -24,8 +25,8 @@ use crate::state::{Loaded, LoadedSession, Message, MessageId, SessionRecord, Sto
 pub(super) fn record(session: &Session) -> SessionRecord {
     SessionRecord {
         id: session.id,
-        client_id: session.client_id.clone(),
-        principal: session.principal.clone(),
+        client_id: session.owner.client_id.clone(),
+        principal: session.owner.principal.clone(),
         expiry: session.expiry,
         ended: None,
     }
@@ -56,7 +57,7 @@ impl Core {
             // All clients lost their connection with the restart and most are back in seconds.
             let delay = will.delay.min(expiry).max(WILL_GRACE_SECONDS);
             let due = now.mono.after(Duration::from_secs(delay.into()));
-            let grants = grants(&will.principal, &will.client_id);
+            let grants = self.grants.share(grants(&will.principal, &will.client_id));
             self.wait_with_will(WaitingWill { will: Box::new(will), grants, due });
         }
         self.metrics.sessions.set(self.sessions.len());
@@ -82,12 +83,18 @@ impl Core {
         let LoadedSession { record, subscriptions, queue, sent_below, received } = loaded;
         let gone = record.ended.map_or(Duration::ZERO, |ended| now.wall.since(ended));
         let life = Duration::from_secs(record.expiry.into()).saturating_sub(gone);
-        let rights = grants(&record.principal, &record.client_id);
-        let mut session = Session::new(record.id, record.client_id.clone(), record.principal, rights);
+        let rights = self.grants.share(grants(&record.principal, &record.client_id));
+        let owner =
+            Origin { principal: record.principal, client_id: record.client_id.clone(), address: None };
+        let mut session = Session::new(record.id, Arc::new(owner), rights);
         session.expiry = record.expiry;
         session.persistent = true;
-        session.received = received.into_iter().collect();
-        session.stored_sent = sent_below;
+        if !received.is_empty() {
+            session.received.extend(received);
+        }
+        if sent_below > 0 || !queue.is_empty() {
+            session.queue.stored_sent = sent_below;
+        }
         for entry in queue {
             let message = entry.message.and_then(|id| messages.get(&id).cloned());
             if entry.message.is_some() && message.is_none() {
@@ -102,7 +109,9 @@ impl Core {
             let (qos, retain, ids) = (entry.qos, entry.retain, entry.subscription_ids);
             session.queue.push_at(entry.seq, Entry { message, qos, retain, again, stage, grants: 0, ids });
         }
-        session.promised = session.queue.next_seq();
+        if session.queue.next_seq() > 0 {
+            session.queue.promised = session.queue.next_seq();
+        }
         let ends_at = now.mono.after(life);
         session.ends_at = Some(ends_at);
         let key = self.sessions.insert(session);

@@ -70,7 +70,7 @@ impl Core {
             }
             return Err(ReasonCode::NOT_AUTHORIZED);
         }
-        let known = session.subscriptions.contains_key(filter);
+        let known = session.subscriptions.contains(filter);
         let full = |count: usize, limit: u32| count >= usize::try_from(limit).unwrap_or(usize::MAX);
         let limit = if full(session.subscriptions.len(), self.limits.subscriptions) {
             Some(Limit::Subscriptions)
@@ -130,7 +130,7 @@ impl Core {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let mut codes = Vec::with_capacity(unsubscribe.filters.len());
         for filter in &unsubscribe.filters {
-            if session.subscriptions.remove(filter).is_none() {
+            if !session.subscriptions.remove(filter) {
                 codes.push(ReasonCode::NO_SUBSCRIPTION_EXISTED);
                 continue;
             }
@@ -140,9 +140,6 @@ impl Core {
                 self.turn.op(StoreOp::SubscriptionGone { session, filter });
             }
             codes.push(ReasonCode::SUCCESS);
-        }
-        if session.subscriptions.capacity() > 8 * session.subscriptions.len() {
-            session.subscriptions.shrink_to_fit();
         }
         let durable = session.persistent;
         self.metrics.subscriptions.set(self.router.len());

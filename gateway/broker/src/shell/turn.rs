@@ -206,12 +206,13 @@ impl Reactor {
         }
         // What the last round let through is written in the next turn.
         let dirty = self.core.take_dirty();
-        for key in dirty {
-            if let Some(link) = self.link(key) {
+        for key in &dirty {
+            if let Some(link) = self.link(*key) {
                 link.write_by.get_or_insert(now.mono);
                 link.waker.wake_by_ref();
             }
         }
+        self.core.recycle_dirty(dirty);
     }
 
     fn flush_link(&mut self, now: Now, key: Key) {

@@ -254,10 +254,12 @@ impl World {
                     self.batches.push(batch);
                 }
             }
-            for key in self.core.take_dirty() {
+            let dirty = self.core.take_dirty();
+            for key in &dirty {
                 idle = false;
-                self.flush(key);
+                self.flush(*key);
             }
+            self.core.recycle_dirty(dirty);
             if idle {
                 return;
             }

@@ -167,6 +167,9 @@ fn a_session_belongs_to_its_principal() {
     world.loses("s");
     let key = world.core.clients["s"];
     let session = world.core.sessions.get_mut(key).unwrap();
-    session.principal = sitewarden_core::Principal::Anonymous;
+    session.owner = std::sync::Arc::new(crate::Origin {
+        principal: sitewarden_core::Principal::Anonymous,
+        ..crate::Origin::clone(&session.owner)
+    });
     assert!(world.connect(resuming("s", V5))[0].starts_with("CONNACK present=false"));
 }
