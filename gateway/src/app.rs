@@ -451,6 +451,21 @@ mod tests {
         assert!(parse(committed) == parse(&made), "run `sitewarden openapi > gateway/openapi.json`");
     }
 
+    /// Generators of clients name their functions by it: one that stands twice is renamed or lost.
+    #[test]
+    fn no_operation_id_stands_twice_in_the_document() {
+        let document: Value = serde_json::from_str(include_str!("../openapi.json")).expect("JSON");
+        let paths = document["paths"].as_object().expect("paths");
+        let operations = paths.values().flat_map(|path| path.as_object().expect("operations").values());
+        let mut ids: Vec<&str> = operations
+            .map(|operation| operation["operationId"].as_str().expect("each operation has an id"))
+            .collect();
+        ids.sort_unstable();
+        let twice: Vec<&str> = ids.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
+        assert_eq!(twice, [""; 0]);
+        assert!(ids.len() >= 50, "{} operations", ids.len());
+    }
+
     #[test]
     fn addresses_are_told_as_a_client_can_use_them() {
         let told = |text: &str| reachable(text.parse().expect("an address")).to_string();

@@ -110,7 +110,7 @@ struct Filter {
 }
 
 /// Devices by id.
-#[utoipa::path(get, path = "/devices", tag = "devices", params(Filter),
+#[utoipa::path(get, path = "/devices", tag = "devices", operation_id = "list_devices", params(Filter),
     responses((status = 200, body = Page<DeviceView>), Problem))]
 async fn list(
     State(deps): State<Deps>,
@@ -162,7 +162,8 @@ async fn open_findings(deps: &Deps) -> Result<HashMap<String, u32>, ApiError> {
 }
 
 /// One device with its facts, credential and changes of trust.
-#[utoipa::path(get, path = "/devices/{id}", tag = "devices", params(("id" = String, Path, description = "Device id")),
+#[utoipa::path(get, path = "/devices/{id}", tag = "devices", operation_id = "get_device",
+    params(("id" = String, Path, description = "Device id")),
     responses((status = 200, body = DeviceDetail), Problem))]
 async fn detail(
     State(deps): State<Deps>,

@@ -83,7 +83,8 @@ fn mistake(error: &RuleError) -> RuleView {
 }
 
 /// Rules in force, and the mistakes of files that did not load.
-#[utoipa::path(get, path = "/rules", tag = "rules", responses((status = 200, body = Page<RuleView>), Problem))]
+#[utoipa::path(get, path = "/rules", tag = "rules", operation_id = "list_rules",
+    responses((status = 200, body = Page<RuleView>), Problem))]
 async fn list(State(site): State<Site>, caller: Caller) -> Result<Json<Page<RuleView>>, ApiError> {
     let _ = caller.permit(&site.ground.gate, Action::RuleRead, Resource::site())?;
     let set = site.rules.current();
@@ -95,7 +96,8 @@ async fn list(State(site): State<Site>, caller: Caller) -> Result<Json<Page<Rule
 }
 
 /// One rule with its text.
-#[utoipa::path(get, path = "/rules/{id}", tag = "rules", params(("id" = String, Path, description = "Rule id")),
+#[utoipa::path(get, path = "/rules/{id}", tag = "rules", operation_id = "get_rule",
+    params(("id" = String, Path, description = "Rule id")),
     responses((status = 200, body = RuleDetail), Problem))]
 async fn detail(
     State(site): State<Site>,
