@@ -66,7 +66,7 @@ await main(async (task, begin) => {
   await look('overview');
 
   // The rest of the pages once each, in dark: there a colour that was forgotten shows.
-  const rest = ['rules', 'policies', 'diagnostics', 'audit', 'settings', 'no-such-page'];
+  const rest = ['rules', 'policies', 'enrol-agent', 'uplink', 'diagnostics', 'audit', 'settings', 'no-such-page'];
   const settings = ['display', 'people', 'keys', 'sessions'].map((section) => `settings/${section}`);
   for (const path of [`devices/${task.device}`, ...rest, ...settings]) {
     await page.goto(`${task.url}/${path}`);
