@@ -9,6 +9,7 @@ mod limits;
 mod model;
 mod policy;
 mod qos;
+mod reader;
 pub(crate) mod restart;
 mod retained;
 mod session;
