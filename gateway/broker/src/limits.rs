@@ -14,6 +14,10 @@ pub const CONTAINMENT_STEPS: usize = 10_000;
 /// Compiled grants that are kept for sharing before it is looked which of them are still in use.
 pub const GRANTS_UNSWEPT: usize = 64;
 
+/// Retained messages from which on a client that asks for some of them is read no further until it has its SUBACK:
+/// looking through them is work, which a client could ask for again and again in one packet's time.
+pub const RETAINED_AT_ONCE: usize = 1_000;
+
 /// Free write buffers kept for reuse: one for each subscriber of a wide fan-out.
 pub const SPARE_BUFFERS: usize = 64;
 

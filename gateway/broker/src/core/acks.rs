@@ -32,7 +32,9 @@ impl Core {
             Some(message) => self.forget_entry(key, seq, &message),
             None => self.forget_place(key, seq),
         }
-        if self.sessions.get(key).is_some_and(|session| session.queue.has_waiting()) {
+        let Some(session) = self.sessions.get(key) else { return };
+        let conn = session.conn.and_then(|conn| self.conns.get(conn));
+        if session.queue.has_waiting() || conn.is_some_and(|conn| !conn.backlog.is_empty()) {
             self.pump(now, key);
         }
     }

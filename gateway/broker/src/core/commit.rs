@@ -17,7 +17,7 @@ use super::slab::Key;
 use crate::batch::{Batch, Committed, Notice, Publish};
 use crate::limits::{BATCH_BYTES, BATCH_NOTICES, BATCH_PUBLISHES, BATCHES_IN_FLIGHT};
 use crate::state::{Message, MessageId, StoreOp, SubscriptionOptions};
-use crate::wire::{self, Ack, AckKind, PacketId, ReasonCode, Suback, Unsuback};
+use crate::wire::{self, Ack, AckKind, PacketId, ReasonCode, Suback, Unsuback, Version};
 
 /// Something that may be said only after the commit.
 #[derive(Debug)]
@@ -151,10 +151,13 @@ impl Core {
         if conn.session().is_none() {
             return;
         }
+        // 5.0 says that QoS 2 counts until PUBCOMP (§4.9). 3.1.1 has no such rule: a client may send on and say
+        // PUBREL much later, which could never be read if PUBREC did not count as the end.
+        let v5 = conn.version == Some(Version::V5);
         let finished = match kind {
             AckKind::Puback => true,
-            AckKind::Pubcomp => !code.is_error(),
-            AckKind::Pubrec => code.is_error(),
+            AckKind::Pubcomp => v5 && !code.is_error(),
+            AckKind::Pubrec => !v5 || code.is_error(),
             AckKind::Pubrel => false,
         };
         if finished {

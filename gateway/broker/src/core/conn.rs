@@ -78,12 +78,14 @@ pub(crate) struct Conn {
     pub(crate) publisher: Option<Box<Publisher>>,
     /// Aliases towards the client, when it takes any.
     pub(crate) aliases_out: Option<Box<Aliases>>,
-    /// Retained QoS 0 messages that wait for room.
+    /// Retained messages that wait for room.
     pub(crate) backlog: Rare<VecDeque<Backlog>>,
     /// Bounds that were told already, by bit.
     pub(crate) told: u32,
     /// In the list of those with bytes to write.
     pub(crate) dirty: bool,
+    /// Asked for retained messages of which there are many, and has no SUBACK yet: read no further.
+    pub(crate) subscribing: bool,
 }
 
 /// What is known of the messages that a connection sends.
@@ -119,6 +121,7 @@ impl Conn {
             backlog: Rare::default(),
             told: 0,
             dirty: false,
+            subscribing: false,
         }
     }
 
@@ -148,11 +151,12 @@ impl Conn {
     }
 }
 
-/// A retained QoS 0 message that waits for room in the buffer.
+/// A retained message that waits for room in the buffer or, with QoS above 0, in the window.
 #[derive(Debug)]
 pub(crate) struct Backlog {
     pub(crate) message: Arc<Message>,
     pub(crate) id: Option<u32>,
+    pub(crate) qos: QoS,
 }
 
 /// The route of the last topic of a publisher: most publish to one topic again and again.

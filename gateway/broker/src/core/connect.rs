@@ -9,6 +9,7 @@ use sitewarden_core::time::Now;
 
 use super::aliases::Aliases;
 use super::conn::{Phase, Session, same_principal};
+use super::connack::{self, Welcome};
 use super::slab::Key;
 use super::timers::Timer;
 use super::{Core, Output};
@@ -23,6 +24,7 @@ impl Core {
     pub(super) fn on_connect(&mut self, now: Now, key: Key, mut connect: Box<Connect>) {
         let Some(conn) = self.conns.get_mut(key) else { return };
         conn.version = Some(connect.version);
+        conn.packet_bytes = connect.properties.maximum_packet_size.unwrap_or(u32::MAX);
         if connect.properties.authentication_method.is_some() {
             let text = "enhanced authentication is not offered";
             self.refuse_connect(now, key, &connect, ReasonCode::BAD_AUTHENTICATION_METHOD, text);
@@ -89,8 +91,20 @@ impl Core {
             let text = "the broker is at its limit of sessions";
             return self.refuse_connect(now, key, &connect, ReasonCode::QUOTA_EXCEEDED, text);
         }
+        let Some(welcome) = self.welcome(key, &connect) else {
+            let text = "the largest packet that the client takes has no room for CONNACK";
+            return self.refuse_connect(now, key, &connect, ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR, text);
+        };
         self.take_over(now, &connect);
-        self.come_online(now, key, connect, admitted, origin);
+        self.come_online(now, key, &connect, admitted, origin, welcome);
+    }
+
+    /// What the client is told; `None` when it has no room for it.
+    fn welcome(&self, key: Key, connect: &Connect) -> Option<Welcome> {
+        let assigned = self.conns.get(key).is_some_and(|conn| conn.assigned);
+        let mut welcome = connack::welcome(&self.limits, connect, assigned, self.expiry_of(connect));
+        let most = connect.properties.maximum_packet_size;
+        connack::fit(&mut welcome.properties, connect.version, most).then_some(welcome)
     }
 
     /// Ends another connection of the same client id (MQTT-3.1.4-3).
@@ -105,12 +119,13 @@ impl Core {
         &mut self,
         now: Now,
         key: Key,
-        connect: Box<Connect>,
+        connect: &Connect,
         admitted: Admitted,
         origin: Arc<Origin>,
+        welcome: Welcome,
     ) {
-        let (session_key, present) = self.session_for(now, &connect, &origin, admitted.grants);
-        let expiry = self.expiry_of(&connect);
+        let (session_key, present) = self.session_for(now, connect, &origin, admitted.grants);
+        let expiry = self.expiry_of(connect);
         let Some(session) = self.sessions.get_mut(session_key) else { return };
         session.conn = Some(key);
         session.told_full = false;
@@ -121,8 +136,10 @@ impl Core {
         if session.persistent {
             self.turn.op(StoreOp::Session(super::restore::record(session)));
         }
-        self.set_will(key, &connect, &origin);
-        let connack = self.open_conn(now, key, session_key, &connect, present);
+        self.set_will(key, connect, &origin);
+        self.open_conn(now, key, session_key, connect, welcome.keep_alive);
+        let (session_present, properties) = (present, welcome.properties);
+        let connack = Connack { session_present, code: ReasonCode::SUCCESS, properties };
         self.send(key, |out, version| wire::encode_connack(out, &connack, version));
         self.metrics.connected.increment();
         let listener = self.conns.get(key).map_or_else(|| "".into(), |conn| conn.listener.clone());
@@ -201,38 +218,18 @@ impl Core {
         }
     }
 
-    fn open_conn(&mut self, now: Now, key: Key, session: Key, connect: &Connect, present: bool) -> Connack {
-        let limits = &self.limits;
-        let assigned = self.conns.get(key).is_some_and(|conn| conn.assigned);
-        let mut properties = ConnackProperties::default();
-        let asked = &connect.properties;
-        let mut keep_alive = connect.keep_alive;
-        if connect.version == Version::V5 {
-            if keep_alive == 0 || keep_alive > limits.keep_alive_seconds {
-                keep_alive = limits.keep_alive_seconds;
-                properties.server_keep_alive = Some(keep_alive);
-            }
-            let expiry = self.expiry_of(connect);
-            properties.session_expiry = (asked.session_expiry.unwrap_or(0) != expiry).then_some(expiry);
-            properties.receive_maximum = Some(limits.inflight_in);
-            properties.maximum_packet_size = Some(limits.packet_bytes);
-            properties.topic_alias_maximum = Some(limits.topic_aliases);
-            properties.shared_subscription_available = Some(false);
-            properties.assigned_client_id = assigned.then(|| connect.client_id.clone());
+    fn open_conn(&mut self, now: Now, key: Key, session: Key, connect: &Connect, keep_alive: u16) {
+        let Some(conn) = self.conns.get_mut(key) else { return };
+        let (limits, asked) = (&self.limits, &connect.properties);
+        conn.phase = Phase::Online(session);
+        conn.window = asked.receive_maximum.unwrap_or(u16::MAX).min(limits.inflight_out);
+        conn.aliases_out = Aliases::new(asked.topic_alias_maximum, limits.topic_aliases);
+        conn.keep_alive = keep_alive;
+        if keep_alive > 0 {
+            let at = now.mono.after(conn.silence());
+            conn.check_at = Some(at);
+            self.timers.add_keep_alive(at, key);
         }
-        if let Some(conn) = self.conns.get_mut(key) {
-            conn.phase = Phase::Online(session);
-            conn.window = asked.receive_maximum.unwrap_or(u16::MAX).min(limits.inflight_out);
-            conn.packet_bytes = asked.maximum_packet_size.unwrap_or(u32::MAX);
-            conn.aliases_out = Aliases::new(asked.topic_alias_maximum, limits.topic_aliases);
-            conn.keep_alive = keep_alive;
-            if keep_alive > 0 {
-                let at = now.mono.after(conn.silence());
-                conn.check_at = Some(at);
-                self.timers.add_keep_alive(at, key);
-            }
-        }
-        Connack { session_present: present, code: ReasonCode::SUCCESS, properties }
     }
 
     fn refuse_connect(&mut self, now: Now, key: Key, connect: &Connect, code: ReasonCode, text: &str) {

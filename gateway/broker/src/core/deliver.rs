@@ -9,8 +9,7 @@ use std::sync::Arc;
 
 use sitewarden_core::time::Now;
 
-use super::commit::Deferred;
-use super::conn::{Backlog, Conn, Session, Target};
+use super::conn::{Conn, Session, Target};
 use super::frames::Frames;
 use super::publish::Outgoing;
 use super::queue::{Entry, Stage, packet_id};
@@ -22,7 +21,7 @@ use crate::state::{Message, StoreOp};
 use crate::wire::{PublishFlags, QoS, ReasonCode, Version};
 
 /// Bytes in an outbox above which queued messages wait in their queue: more would only wait in the buffer.
-const PUMP_BYTES: usize = 256 * 1_024;
+pub(super) const PUMP_BYTES: usize = 256 * 1_024;
 
 impl Core {
     /// Everybody who gets a topic: one entry for each session, its overlapping subscriptions merged.
@@ -96,7 +95,7 @@ impl Core {
     }
 
     /// How much one outbox may hold before it has to wait: less while all of them together hold too much.
-    fn outbox_bound(&self, bound: usize) -> usize {
+    pub(super) fn outbox_bound(&self, bound: usize) -> usize {
         let total = usize::try_from(self.limits.write_buffers_total_bytes).unwrap_or(usize::MAX);
         if self.outflow.waiting < total {
             return bound;
@@ -130,7 +129,7 @@ impl Core {
         stored
     }
 
-    fn store_entry(&mut self, key: Key, entry: &Entry) -> Option<u64> {
+    pub(super) fn store_entry(&mut self, key: Key, entry: &Entry) -> Option<u64> {
         let session = self.sessions.get_mut(key)?;
         let queue = &mut *session.queue;
         let seq = queue.promised.max(queue.next_seq());
@@ -145,7 +144,7 @@ impl Core {
     }
 
     /// Whether a persistent session can take no more; counts and tells it.
-    fn queue_is_full(&mut self, now: Now, key: Key, message: &Message) -> bool {
+    pub(super) fn queue_is_full(&mut self, now: Now, key: Key, message: &Message) -> bool {
         let Some(session) = self.sessions.get(key) else { return true };
         let Some(limit) = self.queue_limit(session, message) else { return false };
         let Some(session) = self.sessions.get_mut(key) else { return true };
@@ -235,34 +234,6 @@ impl Core {
         }
     }
 
-    /// A retained message for a new subscription (MQTT 5 §3.3.1.3).
-    pub(super) fn send_retained(&mut self, now: Now, key: Key, message: &Arc<Message>, target: &Target) {
-        let qos = target.qos.min(message.qos);
-        let Some(session) = self.sessions.get_mut(key) else { return };
-        if qos == QoS::AtMostOnce {
-            let id = target.ids.as_deref().and_then(|ids| ids.first().copied());
-            if let Some(conn) = session.conn.and_then(|conn| self.conns.get_mut(conn)) {
-                conn.backlog.push_back(Backlog { message: message.clone(), id });
-            }
-            return;
-        }
-        let mut entry = entry(message, target, qos, self.grants_version);
-        entry.retain = true;
-        if session.persistent {
-            if self.queue_is_full(now, key, message) {
-                return;
-            }
-            if let Some(seq) = self.store_entry(key, &entry) {
-                let targets = Rc::from([Target { retain_as_published: true, ..target.clone() }]);
-                let (message, stored) = (message.clone(), vec![(key, seq)]);
-                self.turn.defer(Deferred::Deliver { message, targets, stored });
-            }
-            return;
-        }
-        session.queue.push(entry);
-        self.pump(now, key);
-    }
-
     /// The session is back: everything unfinished again, in order.
     pub(super) fn resume(&mut self, now: Now, session: Key) {
         self.pump(now, session);
@@ -280,30 +251,8 @@ impl Core {
         self.send_backlog(now, key);
     }
 
-    fn send_backlog(&mut self, now: Now, key: Key) {
-        let bound = self.outbox_bound(PUMP_BYTES);
-        let Some(session) = self.sessions.get(key) else { return };
-        let Some(conn_key) = session.conn else { return };
-        let Some(conn) = self.conns.get_mut(conn_key) else { return };
-        while !conn.backlog.is_empty() && conn.out.len() <= bound {
-            let Some(Backlog { message, id }) = conn.backlog.pop_front() else { break };
-            let mut frames = Frames::of_message(&message, now.wall);
-            let flags = PublishFlags { dup: false, retain: true, qos: QoS::AtMostOnce };
-            let ids = id.map(|id| [id]);
-            if session.grants.may_receive(&message.topic)
-                && frames.append(conn, &mut self.outflow, flags, None, ids.as_ref().map(|ids| ids.as_slice()))
-            {
-                self.metrics.delivered.increment();
-                mark(conn, conn_key, &mut self.dirty);
-            }
-        }
-        if conn.backlog.is_empty() {
-            conn.backlog.clear();
-        }
-    }
-
     /// Sends the next entry of a session's queue. False when nothing can be sent now.
-    fn send_next(&mut self, now: Now, key: Key, frames: &mut Option<&mut Frames<'_>>) -> bool {
+    pub(super) fn send_next(&mut self, now: Now, key: Key, frames: &mut Option<&mut Frames<'_>>) -> bool {
         let bound = self.outbox_bound(PUMP_BYTES);
         let Some(session) = self.sessions.get_mut(key) else { return false };
         let Some(conn_key) = session.conn else { return false };
@@ -369,7 +318,7 @@ impl Core {
     }
 }
 
-fn entry(message: &Arc<Message>, target: &Target, qos: QoS, grants: u32) -> Entry {
+pub(super) fn entry(message: &Arc<Message>, target: &Target, qos: QoS, grants: u32) -> Entry {
     Entry {
         message: Some(message.clone()),
         qos,

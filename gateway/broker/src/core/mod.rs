@@ -9,8 +9,10 @@
 
 mod acks;
 mod aliases;
+mod backlog;
 mod commit;
 mod conn;
+mod connack;
 mod connect;
 mod deliver;
 mod disconnect;
@@ -81,6 +83,8 @@ pub struct Core {
     turn: Turn,
     outputs: VecDeque<Output>,
     dirty: Vec<Key>,
+    /// Connections whose client has no room for a packet that it needs.
+    too_large: Vec<Key>,
     outflow: Outflow,
     /// References from queues and topics to each stored message, and its size in bytes.
     stored: HashMap<MessageId, (u32, usize)>,
@@ -114,6 +118,7 @@ impl Core {
             turn: Turn::default(),
             outputs: VecDeque::new(),
             dirty: Vec::new(),
+            too_large: Vec::new(),
             outflow: Outflow::default(),
             stored: HashMap::new(),
             stored_bytes: 0,
@@ -136,6 +141,13 @@ impl Core {
 
     /// Takes one input.
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
+        self.take(now, input);
+        while let Some(conn) = self.too_large.pop() {
+            self.close(now, conn, ReasonCode::PACKET_TOO_LARGE);
+        }
+    }
+
+    fn take(&mut self, now: Now, input: Input<'_>) {
         match input {
             Input::Packet { conn, packet } => self.on_packet(now, conn, packet),
             Input::Malformed { conn, fault } => self.on_malformed(now, conn, fault),
@@ -250,7 +262,8 @@ impl Core {
         match conn.phase {
             Phase::New(_) => true,
             Phase::Online(_) => {
-                let full = conn.version == Some(Version::V3) && conn.unacked >= self.limits.inflight_in;
+                let full = conn.version == Some(Version::V3) && conn.unacked >= self.limits.inflight_in
+                    || conn.subscribing;
                 let held = conn
                     .publisher
                     .as_deref()
@@ -302,8 +315,16 @@ impl Core {
     fn send(&mut self, key: Key, encode: impl FnOnce(&mut Vec<u8>, Version)) {
         let Some(conn) = self.conns.get_mut(key) else { return };
         let version = conn.version.unwrap_or(Version::V3);
+        let before = conn.out.len();
         conn.out.append(&mut self.outflow, |out| encode(out, version));
-        mark(conn, key, &mut self.dirty);
+        let length = conn.out.len() - before;
+        if conn.takes(length) {
+            return mark(conn, key, &mut self.dirty);
+        }
+        // MQTT-3.1.2-24. Without this answer the client would wait for ever.
+        conn.out.cut(&mut self.outflow, length);
+        self.metrics.dropped_large.increment();
+        self.too_large.push(key);
     }
 
     /// Counts the hit of a bound, and tells it once per connection.

@@ -150,6 +150,16 @@ impl Outbox {
         flow.count(count);
     }
 
+    /// Takes back what was appended last, and not shared.
+    pub(crate) fn cut(&mut self, flow: &mut Outflow, count: usize) {
+        let Some(parts) = self.0.as_deref_mut() else { return };
+        let buffer = parts.last();
+        buffer.truncate(buffer.len().saturating_sub(count));
+        parts.len -= count;
+        flow.waiting -= count;
+        flow.appended -= count;
+    }
+
     /// Appends a payload by reference.
     pub(crate) fn share(&mut self, flow: &mut Outflow, payload: Bytes) {
         let count = payload.len();

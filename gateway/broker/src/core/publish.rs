@@ -46,10 +46,11 @@ impl Core {
         conn.publisher.get_or_insert_default();
         let Some(origin) = conn.origin.clone() else { return };
         self.pace(now, key, publish.topic.len() + publish.payload.len());
-        if !self.within_window(now, key, session, publish) {
+        // First of all: an alias holds for what follows, also when this message is a repetition.
+        if !self.learn_alias(now, key, publish) || !self.within_window(now, key, session, publish) {
             return;
         }
-        let Some(resolved) = self.resolve(now, key, session, publish) else { return };
+        let Some(resolved) = self.resolve(key, session, publish) else { return };
         let code = if resolved.allowed {
             let outgoing = Outgoing {
                 origin,
@@ -81,6 +82,7 @@ impl Core {
         };
         if publish.qos == QoS::ExactlyOnce && session.received.contains(&id.get()) {
             let code = ReasonCode::SUCCESS;
+            conn.unacked += u16::from(conn.version != Some(Version::V5));
             self.turn.defer(Deferred::Ack {
                 conn: key,
                 session: session_key,
@@ -110,20 +112,28 @@ impl Core {
         true
     }
 
+    /// Takes what the packet says about its alias. False when that breaks the rules.
+    fn learn_alias(&mut self, now: Now, key: Key, publish: &wire::Publish<'_>) -> bool {
+        let (Some(alias), Some(conn)) = (publish.topic_alias, self.conns.get_mut(key)) else { return true };
+        let Err((code, text)) = alias_topic(conn, alias, publish.topic, self.limits.topic_aliases) else {
+            return true;
+        };
+        if code == ReasonCode::TOPIC_ALIAS_INVALID {
+            self.hit(now, key, Limit::TopicAliases);
+        }
+        self.fault(now, key, code, text);
+        false
+    }
+
     /// Alias to topic, then permission and route, both remembered for the publisher's next message.
-    fn resolve(&mut self, now: Now, key: Key, session: Key, publish: &wire::Publish<'_>) -> Option<Resolved> {
+    fn resolve(&mut self, key: Key, session: Key, publish: &wire::Publish<'_>) -> Option<Resolved> {
         let generation = self.router.generation();
         let conn = self.conns.get_mut(key)?;
         let topic = match publish.topic_alias {
             None => publish.topic,
-            Some(alias) => match alias_topic(conn, alias, publish.topic, self.limits.topic_aliases) {
-                Ok(()) => conn.publisher.as_deref()?.aliases.get(usize::from(alias) - 1)?.as_deref()?,
-                Err((code, text)) => {
-                    self.hit_alias(now, key, code);
-                    self.fault(now, key, code, text);
-                    return None;
-                }
-            },
+            Some(alias) => {
+                conn.publisher.as_deref()?.aliases.get(usize::from(alias).checked_sub(1)?)?.as_deref()?
+            }
         };
         if let Some(last) = conn.publisher.as_deref().and_then(|publisher| publisher.last.as_ref())
             && last.generation == generation
@@ -140,12 +150,6 @@ impl Core {
             publisher.last = Some(last);
         }
         Some(Resolved { topic, allowed, targets })
-    }
-
-    fn hit_alias(&mut self, now: Now, key: Key, code: ReasonCode) {
-        if code == ReasonCode::TOPIC_ALIAS_INVALID {
-            self.hit(now, key, Limit::TopicAliases);
-        }
     }
 
     fn deny(&mut self, now: Now, origin: Arc<Origin>, topic: Arc<str>) {
@@ -177,10 +181,12 @@ impl Core {
 
     /// Takes an allowed message: to the pipeline, to subscribers, to the retained ones.
     pub(super) fn accept(&mut self, now: Now, outgoing: Outgoing, targets: &Rc<[Target]>) {
-        let clears = outgoing.retain && outgoing.payload.is_empty();
+        let empty = outgoing.retain && outgoing.payload.is_empty();
         let above_zero =
             outgoing.qos > QoS::AtMostOnce && targets.iter().any(|target| target.qos > QoS::AtMostOnce);
-        let keep = outgoing.retain && !clears && self.has_room_to_retain(now, &outgoing);
+        let keep = outgoing.retain && !empty && self.has_room_to_retain(now, &outgoing);
+        // Without room for the new one the old one goes all the same: it is no longer what the topic says.
+        let clears = empty || outgoing.retain && !keep && self.retained.has(&outgoing.topic);
         let message = (above_zero || keep).then(|| self.message(now, &outgoing));
 
         self.deliver_at_once(now, &outgoing, targets);

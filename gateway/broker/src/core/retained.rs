@@ -32,6 +32,11 @@ impl Retained {
         self.bytes
     }
 
+    /// Whether the topic has one, be it expired.
+    pub(crate) fn has(&self, topic: &str) -> bool {
+        self.topics.contains_key(topic)
+    }
+
     /// Which bound the message would break.
     pub(crate) fn refuses(&self, topic: &str, payload: usize, count: u32, bytes: u64) -> Option<Limit> {
         let old = self.topics.get(topic);

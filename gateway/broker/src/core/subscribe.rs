@@ -13,7 +13,7 @@ use super::conn::{Conn, Target};
 use super::router::Subscriber;
 use super::slab::Key;
 use crate::batch::Notice;
-use crate::limits::Limit;
+use crate::limits::{Limit, RETAINED_AT_ONCE};
 use crate::state::{StoreOp, SubscriptionOptions};
 use crate::wire::{
     self, ReasonCode, RetainHandling, Suback, Subscribe, SubscribeFilter, Unsuback, Unsubscribe,
@@ -46,6 +46,12 @@ impl Core {
         }
         self.metrics.subscriptions.set(self.router.len());
         let suback = Suback { packet_id: subscribe.packet_id, codes, reason: None };
+        if self.retained.len() >= RETAINED_AT_ONCE
+            && !retained.is_empty()
+            && let Some(conn) = self.conns.get_mut(conn)
+        {
+            conn.subscribing = true;
+        }
         let durable = self.sessions.get(session).is_some_and(|session| session.persistent);
         self.after_commit(now, durable, Deferred::Subscribed { conn, suback, retained });
     }
@@ -102,9 +108,15 @@ impl Core {
         suback: &Suback,
         retained: &[(Arc<str>, SubscriptionOptions)],
     ) {
+        if let Some(conn) = self.conns.get_mut(conn) {
+            conn.subscribing = false;
+        }
         let Some(session) = self.conns.get(conn).and_then(Conn::session) else { return };
         self.send(conn, |out, version| wire::encode_suback(out, suback, version));
         for (filter, options) in retained {
+            if self.backlog_is_full(now, conn) {
+                break;
+            }
             for message in self.retained.find(filter, now.wall) {
                 let target = Target {
                     session,

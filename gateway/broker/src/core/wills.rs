@@ -71,7 +71,8 @@ impl Core {
             self.notice(Notice::PublishDenied { origin, topic, will: true, count: 1, time });
             return;
         }
-        let targets = self.route(&will.topic, None);
+        let publisher = self.clients.get(&will.client_id).copied();
+        let targets = self.route(&will.topic, publisher);
         let properties = (!will.properties.is_empty()).then(|| Arc::new(will.properties.clone()));
         let outgoing = Outgoing {
             origin,

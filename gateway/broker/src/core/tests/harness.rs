@@ -22,7 +22,7 @@ pub(super) fn id(id: u16) -> PacketId {
 }
 
 /// A CONNECT with a clean start.
-pub(super) fn connect(client: &str, version: Version) -> Connect {
+pub(in crate::core) fn connect(client: &str, version: Version) -> Connect {
     Connect {
         version,
         clean_start: true,

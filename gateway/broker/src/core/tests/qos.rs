@@ -156,7 +156,47 @@ fn more_than_our_receive_maximum_ends_a_5_0_client_and_holds_a_3_1_1_client() {
         world.commit(true);
     }
     world.expect("three", ["PUBREC 1", "PUBREC 2"]);
-    assert!(!world.core.may_read(world.key("three")), "QoS 2 counts until PUBCOMP");
+    assert!(world.core.may_read(world.key("three")), "what it says next may be PUBREL");
+}
+
+#[test]
+fn a_3_1_1_client_may_send_many_of_qos_2_before_its_first_pubrel() {
+    let mut world = World::with(Limits { inflight_in: 10, received_qos2: 100, ..Limits::default() });
+    world.online("p", V3);
+    for number in 1..=50 {
+        assert!(world.core.may_read(world.key("p")), "{number}");
+        world.publishes("p", publish("a", "x", QoS::ExactlyOnce, number));
+        world.expect("p", [format!("PUBREC {number}").as_str()]);
+    }
+    world.publishes("p", Publish { dup: true, ..publish("a", "x", QoS::ExactlyOnce, 1) });
+    world.expect("p", ["PUBREC 1"]);
+    for number in 1..=50 {
+        world.acks("p", Pubrel, number);
+        world.expect("p", [format!("PUBCOMP {number}").as_str()]);
+    }
+    assert_eq!(world.published.len(), 50);
+    // What counts is still bounded.
+    world.commits = false;
+    for number in 1..=10 {
+        world.publishes("p", publish("a", "x", QoS::ExactlyOnce, number));
+    }
+    assert!(!world.core.may_read(world.key("p")));
+}
+
+#[test]
+fn an_alias_holds_also_when_the_message_that_sets_it_is_a_repetition() {
+    let mut world = World::new();
+    world.online("s", V3);
+    world.subscribed("s", "#", QoS::AtMostOnce);
+    let first = Publish { topic_alias: Some(1), ..publish("a/b", "x", QoS::ExactlyOnce, 7) };
+    world.connect(resuming("p", V5));
+    world.publishes("p", first.clone());
+    world.loses("p");
+    world.connect(resuming("p", V5));
+    world.publishes("p", Publish { dup: true, ..first });
+    world.publishes("p", Publish { topic_alias: Some(1), ..publish("", "y", QoS::AtMostOnce, 0) });
+    world.expect("p", ["PUBREC 7"]);
+    world.expect("s", [r#"PUBLISH a/b q0 "x""#, r#"PUBLISH a/b q0 "y""#]);
 }
 
 #[test]

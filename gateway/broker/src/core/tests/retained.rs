@@ -2,7 +2,7 @@
 
 use super::harness::{World, filter, publish, resuming};
 use crate::core::Packet;
-use crate::limits::{Limit, Limits};
+use crate::limits::{Limit, Limits, RETAINED_AT_ONCE};
 use crate::wire::{AckKind, MessageProperties, Publish, QoS, Version::*};
 
 fn retain<'a>(topic: &'a str, payload: &'a str, qos: QoS, packet_id: u16) -> Publish<'a> {
@@ -99,4 +99,68 @@ fn a_persistent_subscriber_gets_each_retained_message_once_even_when_it_breaks_o
     world.acks("s", AckKind::Puback, 1);
     world.says("s", Packet::Pingreq);
     world.expect("s", ["PINGRESP"]);
+}
+
+#[test]
+fn one_that_has_no_room_takes_the_old_one_with_it() {
+    let mut world = World::with(Limits { retained_bytes: 8, ..Limits::default() });
+    world.online("p", V3);
+    world.publishes("p", retain("a", "old", QoS::AtMostOnce, 0));
+    world.publishes("p", retain("a", "new and too large", QoS::AtMostOnce, 0));
+    world.subscribed("p", "a", QoS::AtMostOnce);
+    world.expect("p", []);
+    assert_eq!((world.metrics.retained.get(), world.core.stored.len()), (0, 0));
+}
+
+#[test]
+fn a_clean_session_gets_more_of_qos_1_than_its_queue_holds() {
+    let mut world = World::with(Limits { queue_messages: 10, inflight_out: 5, ..Limits::default() });
+    world.online("p", V3);
+    for number in 0..100 {
+        world.publishes("p", retain(&format!("r/{number:02}"), "x", QoS::AtLeastOnce, 1));
+        world.take("p");
+    }
+    world.online("s", V5);
+    world.subscribes("s", vec![filter("r/#", QoS::AtLeastOnce)]);
+    let mut seen = 0;
+    let mut waiting = world.take("s");
+    assert_eq!(waiting.remove(0), "SUBACK 1 [1]");
+    while !waiting.is_empty() {
+        assert!(waiting.len() <= 5);
+        for _ in std::mem::take(&mut waiting) {
+            seen += 1;
+            world.acks("s", AckKind::Puback, seen);
+        }
+        waiting = world.take("s");
+    }
+    assert_eq!(seen, 100);
+}
+
+#[test]
+fn asking_again_and_again_costs_one_look_each_and_a_bounded_memory() {
+    let count = RETAINED_AT_ONCE;
+    let limits = Limits { retained_messages: u32::try_from(count).unwrap(), ..Limits::default() };
+    let mut world = World::with(limits);
+    world.online("p", V3);
+    for number in 0..count {
+        world.publishes("p", retain(&format!("r/{number}"), "x", QoS::AtLeastOnce, 1));
+        world.take("p");
+    }
+    world.connect(resuming("s", V5));
+    world.commits = false;
+    world.subscribes("s", vec![filter("r/#", QoS::AtMostOnce)]);
+    assert!(!world.core.may_read(world.key("s")), "no second look before the first is answered");
+    world.commits = true;
+    world.commit(true);
+    assert!(world.core.may_read(world.key("s")));
+
+    // A clean session that acknowledges nothing.
+    world.online("mute", V5);
+    for _ in 0..5 {
+        world.subscribes("mute", vec![filter("r/#", QoS::AtLeastOnce), filter("r/+", QoS::AtLeastOnce)]);
+    }
+    let waiting = world.core.conns.get(world.key("mute")).unwrap().backlog.len();
+    assert!((count..=2 * count).contains(&waiting), "{waiting}");
+    assert_eq!(world.metrics.hits(Limit::QueueMessages), 5);
+    assert_eq!((world.take("s").len(), world.take("mute").len()), (1 + count, 5 + 512));
 }

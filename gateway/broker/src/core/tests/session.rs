@@ -256,3 +256,36 @@ fn an_admission_that_comes_too_late_changes_nothing() {
     world.expect("x", []);
     assert_eq!((world.core.sessions.len(), world.metrics.connected.get()), (0, 0));
 }
+
+#[test]
+fn a_client_without_room_for_connack_is_refused_and_changes_nothing() {
+    let mut world = World::new();
+    world.online("c", V5);
+    let tiny = |most| {
+        let properties =
+            ConnectProperties { maximum_packet_size: Some(most), ..ConnectProperties::default() };
+        Connect { properties, ..connect("c", V5) }
+    };
+    assert_eq!(world.connect_as("five", tiny(5)), ["CONNACK present=false 0x83"]);
+    assert_eq!(world.connect_as("four", tiny(4)), [""; 0]);
+    assert!(world.closed.contains("five") && world.closed.contains("four"));
+    world.says("c", Packet::Pingreq);
+    world.expect("c", ["PINGRESP"]);
+    let answer = world.connect_as("eleven", tiny(11));
+    assert!(has(&answer[0], &["CONNACK present=false 0x00", " keep-alive=3600"]), "{answer:?}");
+    world.expect("c", ["DISCONNECT 0x8e"]);
+}
+
+#[test]
+fn a_client_without_room_for_an_answer_is_ended() {
+    let mut world = World::new();
+    let properties = ConnectProperties { maximum_packet_size: Some(12), ..ConnectProperties::default() };
+    world.connect(Connect { properties, ..connect("small", V5) });
+    let filters =
+        |count: usize| (0..count).map(|number| filter(&number.to_string(), QoS::AtMostOnce)).collect();
+    world.subscribes("small", filters(7));
+    world.expect("small", ["SUBACK 1 [0, 0, 0, 0, 0, 0, 0]"]);
+    world.subscribes("small", filters(8));
+    world.expect("small", ["DISCONNECT 0x95"]);
+    assert!(world.closed.contains("small"));
+}

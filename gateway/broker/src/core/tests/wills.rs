@@ -1,9 +1,9 @@
 //! Wills.
 
-use super::harness::{World, connect, publish, resuming, will};
+use super::harness::{World, connect, filter, publish, resuming, will};
 use crate::batch::Notice;
 use crate::grants::GrantsBuilder;
-use crate::wire::{Connect, QoS, ReasonCode, Version::*, Will};
+use crate::wire::{Connect, QoS, ReasonCode, SubscribeFilter, Version::*, Will};
 
 const GONE: &str = r#"PUBLISH w q0 "gone""#;
 
@@ -111,4 +111,18 @@ fn it_may_be_retained_and_reaches_the_pipeline() {
     assert_eq!(world.published, [r#"w "gone""#]);
     world.publishes("watch", publish("x", "", QoS::AtMostOnce, 0));
     world.expect("watch", [r#"PUBLISH x q0 """#]);
+}
+
+#[test]
+fn no_local_holds_for_a_will_too() {
+    let mut world = watched();
+    let at_least_once = Will { qos: QoS::AtLeastOnce, ..will("w", None) };
+    world.connect(Connect { will: Some(at_least_once), ..resuming("c", V5) });
+    let own = |qos| SubscribeFilter { no_local: true, ..filter("w", qos) };
+    world.subscribes("c", vec![own(QoS::AtLeastOnce)]);
+    world.expect("c", ["SUBACK 1 [1]"]);
+    world.loses("c");
+    world.expect("watch", [GONE]);
+    let answer = world.connect(resuming("c", V5));
+    assert_eq!(answer.len(), 1, "{answer:?}");
 }
