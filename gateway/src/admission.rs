@@ -19,16 +19,17 @@ pub(crate) struct SiteAdmission {
 impl SiteAdmission {
     fn identify(&self, request: &ConnectRequest) -> Result<Principal, Refused> {
         let refuse = |code, text: &str| Refused { code, text: text.into() };
-        let proof = match (&request.peer_certificate, &request.username, &request.password) {
-            (Some(der), ..) => Proof::Certificate { der },
-            (None, Some(username), password) => {
-                Proof::Password { username, password: password.as_deref().unwrap_or_default() }
-            }
-            (None, None, _) if self.is_bound(&request.client_id) => {
+        let password = request.password.as_deref().unwrap_or_default();
+        // An empty user name without a password says nothing; some clients send it where they were given none.
+        let username = request.username.as_deref().filter(|name| !name.is_empty() || !password.is_empty());
+        let proof = match (&request.peer_certificate, username) {
+            (Some(der), _) => Proof::Certificate { der },
+            (None, Some(username)) => Proof::Password { username, password },
+            (None, None) if self.is_bound(&request.client_id) => {
                 let why = "this client id belongs to a device that was enrolled, and it shows no credential";
                 return Err(refuse(ReasonCode::BAD_USER_NAME_OR_PASSWORD, why));
             }
-            (None, None, _) => return Ok(Principal::Anonymous),
+            (None, None) => return Ok(Principal::Anonymous),
         };
         match self.registry.authenticate(&request.client_id, proof) {
             Some(known) => Ok(Principal::Device { id: known.id, trust: known.trust }),
@@ -185,5 +186,22 @@ mod tests {
         assert_eq!(refused.code, ReasonCode::BAD_USER_NAME_OR_PASSWORD);
         assert!(!Admission::grants(&admission, &Principal::Anonymous, "t1").may_connect());
         admission.admit(request("t2")).await.expect("anyone else still connects");
+    }
+
+    #[tokio::test]
+    async fn an_empty_user_name_says_nothing_and_a_password_with_it_is_wrong() {
+        let (_dir, admission) = site();
+        let named = |password: Option<&'static [u8]>| ConnectRequest {
+            username: Some("".into()),
+            password: password.map(bytes::Bytes::from_static),
+            ..request("t1")
+        };
+
+        for nothing in [None, Some(&b""[..])] {
+            let admitted = admission.admit(named(nothing)).await.expect("as good as anonymous");
+            assert_eq!(admitted.principal, Principal::Anonymous);
+        }
+        let refused = admission.admit(named(Some(b"guess"))).await.expect_err("nobody has that password");
+        assert_eq!(refused.code, ReasonCode::BAD_USER_NAME_OR_PASSWORD);
     }
 }

@@ -3,11 +3,14 @@
 //! This module reads and checks; it opens nothing. Each slice brings its own section. Invariant: the
 //! shipped `config/sitewarden.toml` is the defaults, key by key (a test compares).
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use thiserror::Error;
+
+mod place;
 
 use crate::limits::{FILE_BYTES, HELD_MAX};
 
@@ -27,6 +30,56 @@ pub(crate) struct Config {
     pub(crate) dialects: Folder,
     pub(crate) board: Board,
     pub(crate) log: Log,
+}
+
+impl Config {
+    /// What is wrong with values that each could be read; each begins with its key.
+    fn problems(&self) -> impl Iterator<Item = String> {
+        self.broker
+            .check()
+            .into_iter()
+            .map(|problem| format!("broker.{problem}"))
+            .chain(self.listener_twice())
+            .chain(self.store.problems())
+            .chain(self.telemetry.problem())
+            .chain(self.agents.problems())
+            .chain(self.board.problems())
+            .chain(self.log.problem())
+    }
+
+    /// A name or an address that two listeners want.
+    fn listener_twice(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut names = BTreeSet::new();
+        let mut addresses = BTreeSet::from([self.web.listen]);
+        for listener in &self.broker.listeners {
+            let (name, address) = (&listener.name, listener.address);
+            if !names.insert(name) {
+                problems.push(format!("broker.listeners.{name}: another listener has this name too"));
+            }
+            if address.port() != 0 && !addresses.insert(address) {
+                problems.push(format!(
+                    "broker.listeners.{name}: {address} is another listener's address; give each its own port"
+                ));
+            }
+        }
+        problems
+    }
+
+    /// Folders and files that the configuration names and that are not there. `run` says so too, and does
+    /// what is safe; here it is told before.
+    pub(crate) fn missing(&self) -> Vec<String> {
+        let folders = [("rules", &self.rules), ("policies", &self.policies), ("dialects", &self.dialects)];
+        let mut problems: Vec<String> = folders
+            .into_iter()
+            .filter_map(|(key, folder)| Some((key, folder.dir.as_ref().filter(|dir| !dir.is_dir())?)))
+            .map(|(key, dir)| format!("{key}.dir: there is no folder {}", dir.display()))
+            .collect();
+        if let Some(file) = self.board.file.as_ref().filter(|file| !file.is_file()) {
+            problems.push(format!("board.file: there is no file {}", file.display()));
+        }
+        problems
+    }
 }
 
 /// `[site]`: what the box is called.
@@ -136,6 +189,18 @@ pub(crate) struct Log {
     pub(crate) format: LogFormat,
 }
 
+/// What a level of the log can be.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+impl Log {
+    /// A word that is no level would be taken for a module's name, and the log would be silent.
+    fn problem(&self) -> Option<String> {
+        let level = |part: &str| part.rsplit('=').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let wrong = self.level.split(',').find(|part| !LEVELS.contains(&level(part).as_str()))?;
+        Some(format!("log.level: \"{wrong}\" is not a level; give one of {}", LEVELS.join(", ")))
+    }
+}
+
 impl Default for Log {
     fn default() -> Self {
         Self { level: "info".to_owned(), format: LogFormat::Json }
@@ -161,8 +226,8 @@ pub(crate) enum ConfigError {
     },
     #[error("{} has {bytes} bytes, more than the {FILE_BYTES} that a configuration may have", path.display())]
     TooLarge { path: PathBuf, bytes: u64 },
-    #[error("{}: {}", path.display(), problems.join("; "))]
-    Values { path: PathBuf, problems: Vec<String> },
+    #[error("{}", problems.join("\n"))]
+    Values { problems: Vec<String> },
     #[error("{}:{line}:{column}: {message}{hint}", path.display())]
     Parse { path: PathBuf, line: usize, column: usize, message: String, hint: String },
 }
@@ -177,17 +242,9 @@ pub(crate) fn load(path: Option<&Path>) -> Result<Config, ConfigError> {
     }
     let text = std::fs::read_to_string(path).map_err(read_error)?;
     let mut config = parse(path, &text)?;
-    let problems: Vec<String> = config
-        .broker
-        .check()
-        .into_iter()
-        .chain(config.store.problems())
-        .chain(config.telemetry.problem())
-        .chain(config.agents.problems())
-        .chain(config.board.problems())
-        .collect();
+    let problems: Vec<String> = config.problems().map(|problem| place::tell(path, &text, &problem)).collect();
     if !problems.is_empty() {
-        return Err(ConfigError::Values { path: path.to_owned(), problems });
+        return Err(ConfigError::Values { problems });
     }
     let base = path.parent().unwrap_or_else(|| Path::new("."));
     for folder in [&mut config.rules, &mut config.policies, &mut config.dialects] {
@@ -202,21 +259,42 @@ pub(crate) fn load(path: Option<&Path>) -> Result<Config, ConfigError> {
     Ok(config)
 }
 
+/// As [`load`], and what the file names must be there.
+pub(crate) fn checked(path: &Path) -> Result<Config, ConfigError> {
+    let config = load(Some(path))?;
+    let missing = config.missing();
+    if missing.is_empty() {
+        return Ok(config);
+    }
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    Err(ConfigError::Values { problems: missing.iter().map(|each| place::tell(path, &text, each)).collect() })
+}
+
 fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     toml::from_str(text).map_err(|error: toml::de::Error| {
-        let (line, column) = position(text, error.span().map_or(0, |span| span.start));
-        let message = error.message().to_owned();
+        let (line, column) = place::position(text, error.span().map_or(0, |span| span.start));
+        let message = plain(error.message());
         let hint = nearest_hint(&message);
         ConfigError::Parse { path: path.to_owned(), line, column, message, hint }
     })
 }
 
-/// Line and column, both from 1, of a byte offset.
-fn position(text: &str, offset: usize) -> (usize, usize) {
-    let before = text.get(..offset.min(text.len())).unwrap_or(text);
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    (line, column)
+/// What the reader of the file says in a programmer's words, for people.
+fn plain(message: &str) -> String {
+    let whole = ["u64", "usize", "u32", "u16"]
+        .iter()
+        .find_map(|kind| message.strip_suffix(&format!("expected {kind}")));
+    if let Some(before) = whole {
+        return format!("{}expected a whole number, 0 or more", before.replace(" as i128", ""));
+    }
+    match message {
+        "invalid socket address syntax" => {
+            "not an address: expected an IP address and a port, such as \"127.0.0.1:8443\"".to_owned()
+        }
+        "invalid type: map, expected a sequence" => "expected a list; for a table that is [[...]]".to_owned(),
+        other => other.to_owned(),
+    }
 }
 
 /// For ``unknown field `lisen`, expected one of `listen`, `names` `` the nearest right key.
@@ -328,6 +406,59 @@ mod tests {
     fn a_value_of_the_wrong_kind_is_told_with_its_place() {
         let error = error_of("[web]\nlisten = 8443\n");
         assert!(error.starts_with("sitewarden.toml:2:10: "), "{error}");
+    }
+
+    /// What `load` says of a file with this text.
+    fn refusal_of(text: &str) -> String {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), text).expect("written");
+        let error = load(Some(file.path())).expect_err("the text has a mistake").to_string();
+        error.replace(&file.path().display().to_string(), "x.toml")
+    }
+
+    #[test]
+    fn a_value_that_cannot_work_is_told_with_its_place() {
+        let error = refusal_of("[broker.limits]\ninflight-out = 0\n[log]\nlevel = \"verbose\"\n");
+        assert_eq!(
+            error,
+            "x.toml:2:1: broker.limits.inflight-out = 0: must be at least 1\n\
+             x.toml:4:1: log.level: \"verbose\" is not a level; give one of off, error, warn, info, debug, trace"
+        );
+    }
+
+    #[test]
+    fn levels_by_module_are_levels() {
+        let log = |level: &str| Log { level: level.to_owned(), ..Log::default() }.problem();
+        assert_eq!(log("info,sitewarden_broker=debug"), None);
+        assert_eq!(log("WARN"), None);
+        assert!(log("info,sitewarden_broker=loud").is_some() && log("").is_some());
+    }
+
+    #[test]
+    fn two_listeners_of_one_name_or_address_are_told() {
+        let listener = |name: &str, port: u16| {
+            format!("[[broker.listeners]]\nname = \"{name}\"\naddress = \"127.0.0.1:{port}\"\n")
+        };
+        let error = refusal_of(&format!("{}{}", listener("a", 1), listener("a", 1)));
+        assert!(error.contains("broker.listeners.a: another listener has this name too"), "{error}");
+        assert!(error.contains("127.0.0.1:1 is another listener's address"), "{error}");
+        assert!(error.starts_with("x.toml:4:"), "{error}");
+    }
+
+    #[test]
+    fn what_the_reader_says_is_said_for_people() {
+        let error = error_of("[store]\nreaders = \"5\"\n");
+        assert!(error.ends_with("invalid type: string \"5\", expected a whole number, 0 or more"), "{error}");
+        let error = error_of("[web]\nlisten = \"localhost\"\n");
+        assert!(error.contains("expected an IP address and a port"), "{error}");
+    }
+
+    #[test]
+    fn folders_that_are_not_there_are_told() {
+        let mut config = Config::default();
+        assert_eq!(config.missing(), Vec::<String>::new());
+        config.rules.dir = Some("/nowhere/rules".into());
+        assert_eq!(config.missing(), ["rules.dir: there is no folder /nowhere/rules"]);
     }
 
     #[test]

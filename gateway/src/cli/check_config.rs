@@ -1,4 +1,4 @@
-//! `sitewarden check-config`: the loader of `run` and nothing else.
+//! `sitewarden check-config`: the loader of `run`, and whether the folders that it names are there.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -7,7 +7,7 @@ use super::{CommandResult, complain, say};
 use crate::config;
 
 pub(super) fn run(path: &Path, json: bool) -> CommandResult {
-    match config::load(Some(path)) {
+    match config::checked(path) {
         Ok(_) if json => say(&serde_json::json!({"ok": true, "config": path}).to_string()),
         Ok(_) => say(&format!("{}: ok", path.display())),
         Err(error) => {

@@ -5,6 +5,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod board;
+mod document;
 pub(crate) mod live;
 pub(crate) mod metrics;
 pub(crate) mod operations;
@@ -20,7 +21,6 @@ use sitewarden_http::{Settings, harden, layers};
 use sitewarden_identity::Identity;
 use sitewarden_telemetry::LatestValues;
 use thiserror::Error;
-use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::admin;
@@ -44,33 +44,6 @@ pub(crate) enum WebError {
     },
     #[error("cannot serve https")]
     Serve(#[source] std::io::Error),
-}
-
-#[derive(OpenApi)]
-#[openapi(
-    info(
-        title = "Sitewarden",
-        description = "API of the on-site security gateway. Times are RFC 3339 in UTC, ids are text, lists are pages \
-                       of `items` with a `next` cursor, errors are problem+json (RFC 9457).",
-        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
-    ),
-    components(schemas(sitewarden_http::Problem)),
-    modifiers(&Security)
-)]
-struct Document;
-
-/// Both ways to say who asks.
-struct Security;
-
-impl utoipa::Modify for Security {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
-        let components = document.components.get_or_insert_default();
-        let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-        components.add_security_scheme("api_key", bearer);
-        let cookie = SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new("__Host-session")));
-        components.add_security_scheme("session", cookie);
-    }
 }
 
 /// Everything that the routes need.
@@ -115,7 +88,7 @@ fn api(site: &Site) -> OpenApiRouter {
         .merge(sitewarden_uplink::routes(ground.uplink.clone()))
         .merge(board::routes(site.clone()))
         .merge(live::routes(site.live.clone()));
-    OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", routes)
+    OpenApiRouter::with_openapi(document::head()).nest("/api/v1", routes)
 }
 
 fn devices(site: &Site) -> sitewarden_devices::Deps {
@@ -139,7 +112,7 @@ fn devices(site: &Site) -> sitewarden_devices::Deps {
 /// All routes with their layers.
 fn router(site: &Site) -> Router {
     let (api, document) = api(site).split_for_parts();
-    let document: Arc<str> = document.to_pretty_json().unwrap_or_default().into();
+    let document: Arc<str> = document::complete(document).to_pretty_json().unwrap_or_default().into();
     let openapi = axum::routing::get(move || async move {
         ([(axum::http::header::CONTENT_TYPE, "application/json")], document.to_string())
     });
@@ -164,7 +137,7 @@ fn router(site: &Site) -> Router {
 
 /// The document of the API, without anything behind it.
 pub(crate) fn openapi(site: &Site) -> utoipa::openapi::OpenApi {
-    api(site).into_openapi()
+    document::complete(api(site).into_openapi())
 }
 
 /// Starts serving; the handle ends it.

@@ -41,7 +41,7 @@ function comment(line: string): [string, string] {
 export function tokens(line: string): Token[] {
   const [code, note] = comment(line);
   const found: Token[] = [];
-  const key = /^(\s*(?:- )?)([^\s:'"#][^:]*?)(:)(?=\s|$)(.*)$/.exec(code);
+  const key = /^(\s*(?:- )?)([^\s:'"#][^\s:]*)(:)(?=\s|$)(.*)$/.exec(code);
   if (key) {
     const [, indent = '', name = '', colon = '', rest = ''] = key;
     if (indent) found.push({ text: indent, kind: '' });

@@ -6,7 +6,10 @@ export const devices: typeof English = {
   title: 'Geräte',
   lead: (total) => `${total} bekannt.`,
   leadTrusted: (count) => `${count} live`,
-  leadDecide: (count) => `${count} brauchen eine Entscheidung oder sind getrennt`,
+  leadDecide: (count) =>
+    count === '1'
+      ? '1 braucht eine Entscheidung oder ist getrennt'
+      : `${count} brauchen eine Entscheidung oder sind getrennt`,
   enrol: 'Gerät anmelden',
   awaiting: 'Wartet auf Freigabe',
   awaitingText: 'Bis Sie entscheiden, weist die Box ab, was sie senden. Sie zählt weiter, dass sie da waren.',

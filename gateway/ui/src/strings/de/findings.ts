@@ -54,7 +54,7 @@ export const findings: typeof English = {
   once: 'Es geschah einmal.',
   window: (from, to) => `Fenster von ${from} bis ${to}.`,
   evidence: 'Belege: Ereignisse, die passten',
-  shownOf: (shown, count) => `${shown} von ${count}, neueste zuerst`,
+  shown: (count) => (count === '1' ? '1 Ereignis' : `${count} Ereignisse, neueste zuerst`),
   time: 'Zeit',
   noEvents: 'Dieser Befund kam ohne Ereignis.',
   sealed: (seq) => `Im Standortprotokoll versiegelt als Eintrag ${seq}.`,
@@ -66,6 +66,8 @@ export const findings: typeof English = {
   legendException: (value, test) => `Keine Ausnahme (grauer Rand) galt: ${value} ist nicht ${test}.`,
   openRule: 'Regel öffnen',
   why: 'Was verglichen wurde',
+  whyTogether:
+    'Diese Regel beurteilt mehrere Ereignisse zusammen. Was sie verlangt und was sie sah, steht unter Was geschehen ist.',
   selection: 'Teil der Regel',
   field: 'Feld',
   test: 'Prüfung',

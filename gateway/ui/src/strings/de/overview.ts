@@ -11,7 +11,7 @@ export const overview: typeof English = {
   severityLink: (severity, count) => `${severity}: ${count} offen`,
   allClearText: 'Kein Befund über niedrig ist offen, und jedes Gerät meldet, das melden muss.',
   judgedOn: (fresh, total) => `Beurteilt nach ${fresh} von ${total} vertrauten Geräten.`,
-  noFresh: (count) => `${count} haben keine frischen Daten.`,
+  noFresh: (count) => `${count} ${count === '1' ? 'hat' : 'haben'} keine frischen Daten.`,
   openFindingOf: (id) => `Befund F-${id} öffnen`,
   quarantine: (name) => `${name} in Quarantäne…`,
   showSilent: (count) => (count === '1' ? 'Das stumme Gerät zeigen' : `${count} stumme Geräte zeigen`),

@@ -4,7 +4,8 @@ export const devices = {
   title: 'Devices',
   lead: (total: string) => `${total} known.`,
   leadTrusted: (count: string) => `${count} live`,
-  leadDecide: (count: string) => `${count} need a decision or are cut off`,
+  leadDecide: (count: string) =>
+    count === '1' ? '1 needs a decision or is cut off' : `${count} need a decision or are cut off`,
   enrol: 'Enrol device',
   awaiting: 'Awaiting approval',
   awaitingText: 'Until you decide, the box refuses what they publish. It keeps counting that they were here.',

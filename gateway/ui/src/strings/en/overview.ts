@@ -11,7 +11,7 @@ export const overview = {
   severityLink: (severity: string, count: string) => `${severity}: ${count} open`,
   allClearText: 'No finding above low is open, and every device that must report does.',
   judgedOn: (fresh: string, total: string) => `Judged on ${fresh} of ${total} trusted devices.`,
-  noFresh: (count: string) => `${count} have no fresh data.`,
+  noFresh: (count: string) => `${count} ${count === '1' ? 'has' : 'have'} no fresh data.`,
   openFindingOf: (id: string) => `Open finding F-${id}`,
   quarantine: (name: string) => `Quarantine ${name}…`,
   showSilent: (count: string) => (count === '1' ? 'Show the silent device' : `Show ${count} silent devices`),
