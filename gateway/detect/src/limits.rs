@@ -55,6 +55,9 @@ pub const REGEX_CACHE_BYTES: usize = 1_048_576;
 /// Most wildcards in one value; each costs one more search over the text.
 pub const WILDCARDS: usize = 64;
 
+/// Longest event in bytes, as many as the largest MQTT message has; a longer one is counted as no JSON.
+pub const EVENT_BYTES: usize = 256 << 20;
+
 /// Most JSON nesting that is looked into; what lies deeper is skipped, not matched.
 pub const JSON_DEPTH: usize = 64;
 

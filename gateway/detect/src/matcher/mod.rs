@@ -5,6 +5,7 @@
 //! (`explain`), whatever the gates are.
 #![deny(clippy::indexing_slicing)]
 
+mod eights;
 mod gate;
 mod grams;
 mod hash;
@@ -134,7 +135,7 @@ impl Matcher {
 
     /// Whether a whole event that parses stands behind what was read.
     pub(crate) fn confirm(&self, bytes: &[u8]) -> bool {
-        !self.slots.is_malformed() && sound::is_sound(bytes)
+        self.slots.confirm(bytes, &self.names)
     }
 
     /// Judges the JSON object that was read; without a log source by what the object says of its own. `going_on`

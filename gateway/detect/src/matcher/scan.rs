@@ -7,14 +7,41 @@
 
 use std::collections::HashMap;
 
+use super::eights;
 use super::program::{Program, Root};
+use crate::limits::EVENT_BYTES;
 
 /// Where a value stands and what it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) kind: SpanKind,
-    pub(crate) start: usize,
-    pub(crate) end: usize,
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    /// Places beyond [`EVENT_BYTES`] do not occur.
+    #[inline]
+    pub(crate) fn new(kind: SpanKind, start: usize, end: usize) -> Self {
+        let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        Self { kind, start: place(start), end: place(end) }
+    }
+
+    #[inline]
+    pub(crate) const fn start(self) -> usize {
+        self.start as usize
+    }
+
+    #[inline]
+    pub(crate) const fn end(self) -> usize {
+        self.end as usize
+    }
+
+    /// The bytes between the quotes, or of the value.
+    #[inline]
+    pub(crate) fn of(self, bytes: &[u8]) -> Option<&[u8]> {
+        bytes.get(self.start()..self.end())
+    }
 }
 
 /// What a value looks like from its first byte.
@@ -46,18 +73,36 @@ pub(crate) struct Names {
     ids: HashMap<Box<[u8]>, usize>,
     /// The name that comes first.
     first: [usize; 2],
+    /// The numbers at the top level of the latest object, and whether it has lists or maps.
+    numbers: Vec<Span>,
+    nested: bool,
 }
 
 #[derive(Debug)]
 struct Name {
-    /// With quotes and colon, as compact writers write it.
-    written: Box<[u8]>,
+    /// With quotes and colon, as compact writers write it; its first bytes as a number, and the others.
+    head: u128,
+    mask: u128,
+    length: usize,
+    tail: Box<[u8]>,
     /// What the program wants of it.
     root: Root,
     wanted: bool,
     /// The names that followed it, the latest first.
     next: [usize; 2],
 }
+
+impl Name {
+    /// Whether the text goes on with this name; `head` are its first bytes.
+    #[inline]
+    fn begins(&self, head: u128, rest: &[u8]) -> bool {
+        head & self.mask == self.head
+            && (self.tail.is_empty() || rest.get(HEAD..).is_some_and(|rest| rest.starts_with(&self.tail)))
+    }
+}
+
+/// Bytes of a name that are compared at once.
+const HEAD: usize = 16;
 
 const UNKNOWN: usize = usize::MAX;
 
@@ -69,7 +114,18 @@ impl Default for Names {
 
 impl Names {
     pub(crate) fn new() -> Self {
-        Self { list: Vec::new(), ids: HashMap::new(), first: [UNKNOWN; 2] }
+        Self {
+            list: Vec::new(),
+            ids: HashMap::new(),
+            first: [UNKNOWN; 2],
+            numbers: Vec::new(),
+            nested: false,
+        }
+    }
+
+    /// The numbers at the top level of the object that was read; `None` when it has lists or maps.
+    pub(crate) fn flat_numbers(&self) -> Option<&[Span]> {
+        (!self.nested).then_some(&self.numbers)
     }
 
     /// Reads the object; calls with each wanted name and its value. Gives the name's numbers as the program knows it.
@@ -81,9 +137,11 @@ impl Names {
         mut found: impl FnMut(&Root, Span),
     ) -> Result<(), Malformed> {
         let mut at = blanks(bytes, 0);
-        if bytes.get(at) != Some(&b'{') {
+        if bytes.get(at) != Some(&b'{') || bytes.len() > EVENT_BYTES {
             return Err(Malformed);
         }
+        self.numbers.clear();
+        self.nested = false;
         at = blanks(bytes, at + 1);
         if bytes.get(at) == Some(&b'}') {
             return end(bytes, at + 1);
@@ -93,6 +151,11 @@ impl Names {
             let (name, after) = self.name(program, bytes, at, before)?;
             let start = blanks(bytes, after);
             let span = value(bytes, start)?;
+            match span.kind {
+                SpanKind::Number => self.numbers.push(span),
+                SpanKind::Nested => self.nested = true,
+                SpanKind::Text | SpanKind::True | SpanKind::False | SpanKind::Null => {}
+            }
             match name {
                 Ok(id) => {
                     before = id;
@@ -107,7 +170,7 @@ impl Names {
                     }
                 }
             }
-            at = span.end + usize::from(span.kind == SpanKind::Text);
+            at = span.end() + usize::from(span.kind == SpanKind::Text);
             match bytes.get(at) {
                 Some(b',') => at += 1,
                 Some(b'}') => return end(bytes, at + 1),
@@ -137,9 +200,12 @@ impl Names {
     ) -> Result<(Result<usize, Option<Root>>, usize), Malformed> {
         let rest = bytes.get(at..).unwrap_or_default();
         let guesses = self.list.get(before).map_or(self.first, |name| name.next);
-        for guess in guesses {
-            if let Some(name) = self.list.get(guess).filter(|name| rest.starts_with(&name.written)) {
-                return Ok((Ok(guess), at + name.written.len()));
+        if let Some(head) = rest.first_chunk::<HEAD>() {
+            let head = u128::from_le_bytes(*head);
+            for guess in guesses {
+                if let Some(name) = self.list.get(guess).filter(|name| name.begins(head, rest)) {
+                    return Ok((Ok(guess), at + name.length));
+                }
             }
         }
         self.unpredicted(program, bytes, at, before)
@@ -183,8 +249,15 @@ impl Names {
         let id = self.list.len();
         let root = program.roots.get(raw).cloned();
         let written: Vec<u8> = [b"\"", raw, b"\":"].concat();
+        let (mut head, mut mask) = ([0; HEAD], [0; HEAD]);
+        for ((head, mask), byte) in head.iter_mut().zip(&mut mask).zip(&written) {
+            (*head, *mask) = (*byte, u8::MAX);
+        }
         self.list.push(Name {
-            written: written.into_boxed_slice(),
+            head: u128::from_le_bytes(head),
+            mask: u128::from_le_bytes(mask),
+            length: written.len(),
+            tail: written.get(HEAD..).unwrap_or_default().into(),
             wanted: root.is_some(),
             root: root.unwrap_or_default(),
             next: [UNKNOWN; 2],
@@ -211,39 +284,36 @@ fn end(bytes: &[u8], at: usize) -> Result<(), Malformed> {
 fn text_end(bytes: &[u8], at: usize) -> Result<usize, Malformed> {
     let mut from = at;
     loop {
-        let rest = bytes.get(from..).ok_or(Malformed)?;
-        let quote = from + memchr::memchr(b'"', rest).ok_or(Malformed)?;
-        if quote == at || bytes.get(quote - 1) != Some(&b'\\') {
-            return Ok(quote);
+        let end = eights::find(bytes, from, b'"').ok_or(Malformed)?;
+        if end == at || bytes.get(end - 1) != Some(&b'\\') {
+            return Ok(end);
         }
-        let inside = bytes.get(at..quote).unwrap_or_default();
+        let inside = bytes.get(at..end).unwrap_or_default();
         let backslashes = inside.iter().rev().take_while(|byte| **byte == b'\\').count();
         if backslashes % 2 == 0 {
-            return Ok(quote);
+            return Ok(end);
         }
-        from = quote + 1;
+        from = end + 1;
     }
 }
 
+/// The value that begins at `start`.
 #[inline]
 pub(crate) fn value(bytes: &[u8], start: usize) -> Result<Span, Malformed> {
     let word = |text: &[u8], kind: SpanKind| {
         let fits = bytes.get(start..).is_some_and(|rest| rest.starts_with(text));
-        if fits { Ok(Span { kind, start, end: start + text.len() }) } else { Err(Malformed) }
+        if fits { Ok(Span::new(kind, start, start + text.len())) } else { Err(Malformed) }
     };
     match bytes.get(start) {
-        Some(b'"') => {
-            let end = text_end(bytes, start + 1)?;
-            Ok(Span { kind: SpanKind::Text, start: start + 1, end })
-        }
+        Some(b'"') => Ok(Span::new(SpanKind::Text, start + 1, text_end(bytes, start + 1)?)),
         Some(b'-' | b'0'..=b'9') => {
             let mut end = start + 1;
             while matches!(bytes.get(end), Some(b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-')) {
                 end += 1;
             }
-            Ok(Span { kind: SpanKind::Number, start, end })
+            Ok(Span::new(SpanKind::Number, start, end))
         }
-        Some(b'{' | b'[') => Ok(Span { kind: SpanKind::Nested, start, end: nested_end(bytes, start)? }),
+        Some(b'{' | b'[') => Ok(Span::new(SpanKind::Nested, start, nested_end(bytes, start)?)),
         Some(b't') => word(b"true", SpanKind::True),
         Some(b'f') => word(b"false", SpanKind::False),
         Some(b'n') => word(b"null", SpanKind::Null),

@@ -11,7 +11,8 @@ use sitewarden_core::Value;
 
 use super::gate::Range;
 use super::program::{self, Compiled, Program};
-use super::scan::{Span, SpanKind};
+use super::scan::{Names, Span, SpanKind};
+use super::sound;
 use super::text;
 use crate::engine::view::value_of;
 use crate::explain;
@@ -41,7 +42,7 @@ type Pairs = Vec<(Arc<str>, Value)>;
 enum Slot {
     Span(Span),
     /// Position in the typed fields.
-    Typed(usize),
+    Typed(u32),
     /// A list or map in JSON.
     Nested(Span),
     /// Has to be looked up in the whole event.
@@ -58,17 +59,28 @@ enum Text<'e> {
 /// A piece of the arena.
 #[derive(Clone, Copy, Debug)]
 struct Piece {
-    start: usize,
-    end: usize,
+    start: u32,
+    end: u32,
+}
+
+impl Piece {
+    /// `None` beyond what fits: events are far shorter ([`crate::limits::EVENT_BYTES`]).
+    #[inline]
+    fn new(start: usize, end: usize) -> Option<Self> {
+        Some(Self { start: u32::try_from(start).ok()?, end: u32::try_from(end).ok()? })
+    }
+
+    #[inline]
+    const fn range(self) -> std::ops::Range<usize> {
+        self.start as usize..self.end as usize
+    }
 }
 
 /// A field's text as comparisons see it.
 #[derive(Clone, Copy, Debug)]
 enum Prepared {
     Unknown,
-    /// ASCII that stands in the source as it is; its case is as it came.
-    Raw,
-    /// Folded.
+    /// In the arena, its case folded.
     Folded(Piece),
     /// There is no text.
     Nothing,
@@ -87,10 +99,10 @@ struct Cell {
     stamp: u32,
     /// The tables that were looked at.
     looked: u8,
+    /// Whether the text, as it came, is ASCII; known once it is prepared.
+    ascii: bool,
     slot: Slot,
     prepared: Prepared,
-    /// The folded text, also where `prepared` is raw.
-    folded: Option<Piece>,
     plain: Option<Piece>,
     number: Parsed,
     list: List,
@@ -112,9 +124,9 @@ impl Cell {
         Self {
             stamp,
             looked: 0,
+            ascii: false,
             slot,
             prepared: Prepared::Unknown,
-            folded: None,
             plain: None,
             number: Parsed::Unknown,
             list: List::Unknown,
@@ -141,13 +153,13 @@ pub(crate) struct Slots {
     /// Fields that are present, in the order in which they were found.
     pub(crate) present: Vec<u32>,
     /// Decoded and folded texts of the event.
-    arena: String,
+    arena: Vec<u8>,
+    /// The event in small ASCII letters, for searches through all of it.
+    small: Vec<u8>,
     /// Comparisons that a table found, for the gates.
     pub(crate) found: Vec<u32>,
     /// By comparison: the stamp of the latest event in which a table found it.
     hits: Vec<u32>,
-    /// The event in small letters, for searches through all of it.
-    small: Vec<u8>,
     /// By comparison and by node: stamp and answer.
     atoms: Vec<u32>,
     nodes: Vec<u32>,
@@ -211,6 +223,7 @@ impl Slots {
 
     pub(crate) fn set_typed(&mut self, field: u32, position: usize, value: &Value) {
         let nested = matches!(value, Value::List(_) | Value::Map(_));
+        let position = u32::try_from(position).unwrap_or(u32::MAX);
         self.set(field, if nested { Slot::Whole } else { Slot::Typed(position) });
     }
 
@@ -261,14 +274,15 @@ impl Slots {
     pub(crate) fn written_text<'e>(&self, field: u32, source: Source<'e>) -> Option<&'e [u8]> {
         match (self.cell(field)?.slot, source) {
             (Slot::Span(span), Source::Json(bytes)) if span.kind == SpanKind::Text => {
-                bytes.get(span.start..span.end)
+                span.of(bytes)
             }
             _ => None,
         }
     }
 
+    #[inline]
     fn piece(&self, piece: Piece) -> Option<&str> {
-        self.arena.get(piece.start..piece.end)
+        std::str::from_utf8(self.arena.get(piece.range())?).ok()
     }
 
     fn resolve<'s>(&'s self, text: Text<'s>) -> Option<&'s str> {
@@ -279,10 +293,10 @@ impl Slots {
     }
 
     /// Adds to the arena what the call writes; `None` when it says that there is no text.
-    fn add(&mut self, write: impl FnOnce(&mut String) -> bool) -> Option<Piece> {
+    fn add(&mut self, write: impl FnOnce(&mut Vec<u8>) -> bool) -> Option<Piece> {
         let start = self.arena.len();
         if write(&mut self.arena) {
-            return Some(Piece { start, end: self.arena.len() });
+            return Piece::new(start, self.arena.len());
         }
         self.arena.truncate(start);
         None
@@ -294,13 +308,13 @@ impl Slots {
             return Some(Text::Arena(piece));
         }
         match (cell.slot, source) {
-            (Slot::Typed(position), Source::Typed(fields)) => match &fields.get(position)?.1 {
+            (Slot::Typed(position), Source::Typed(fields)) => match &fields.get(position as usize)?.1 {
                 Value::Text(text) => Some(Text::Source(text)),
                 value => self.written(field, &fields::text(value)?),
             },
             (Slot::Span(span), Source::Json(bytes)) => match span.kind {
                 SpanKind::Text => {
-                    let raw = bytes.get(span.start..span.end)?;
+                    let raw = span.of(bytes)?;
                     if memchr::memchr(b'\\', raw).is_none() {
                         let text = std::str::from_utf8(raw);
                         self.malformed |= text.is_err();
@@ -313,7 +327,7 @@ impl Slots {
                 }
                 SpanKind::Number => match self.number(field, source)? {
                     Number::Int(_) => {
-                        std::str::from_utf8(bytes.get(span.start..span.end)?).ok().map(Text::Source)
+                        std::str::from_utf8(span.of(bytes)?).ok().map(Text::Source)
                     }
                     Number::Float(fraction) => self.written(field, &fraction.to_string()),
                 },
@@ -328,7 +342,7 @@ impl Slots {
     /// Keeps a text that was made for a value.
     fn written<'e>(&mut self, field: u32, text: &str) -> Option<Text<'e>> {
         let piece = self.add(|arena| {
-            arena.push_str(text);
+            arena.extend_from_slice(text.as_bytes());
             true
         });
         self.cell_mut(field)?.plain = piece;
@@ -350,10 +364,10 @@ impl Slots {
 
     fn parse(&mut self, field: u32, source: Source<'_>) -> Option<Number> {
         match (self.cell(field)?.slot, source) {
-            (Slot::Typed(position), Source::Typed(fields)) => fields::number(&fields.get(position)?.1),
+            (Slot::Typed(position), Source::Typed(fields)) => fields::number(&fields.get(position as usize)?.1),
             (Slot::Span(span), Source::Json(bytes)) => match span.kind {
                 SpanKind::Number => {
-                    let number = text::number(bytes.get(span.start..span.end)?);
+                    let number = text::number(span.of(bytes)?);
                     self.malformed |= number.is_none();
                     number
                 }
@@ -365,6 +379,15 @@ impl Slots {
             },
             _ => None,
         }
+    }
+
+    /// Whether all of an event is JSON, whose outline was read.
+    pub(crate) fn confirm(&self, bytes: &[u8], names: &Names) -> bool {
+        !self.malformed
+            && match names.flat_numbers() {
+                Some(numbers) => sound::is_sound_flat(bytes, numbers),
+                None => sound::is_sound(bytes),
+            }
     }
 
     /// The whole event's fields, parsed at most once; empty when it is no JSON.
@@ -399,7 +422,7 @@ fn is_null(slot: Slot, source: Source<'_>) -> bool {
     match (slot, source) {
         (Slot::Span(span), _) => span.kind == SpanKind::Null,
         (Slot::Typed(position), Source::Typed(fields)) => {
-            fields.get(position).is_some_and(|(_, value)| matches!(value, Value::Null))
+            fields.get(position as usize).is_some_and(|(_, value)| matches!(value, Value::Null))
         }
         _ => false,
     }
@@ -409,7 +432,7 @@ fn slot_is_text(slot: Slot, source: Source<'_>) -> bool {
     match (slot, source) {
         (Slot::Span(span), _) => span.kind == SpanKind::Text,
         (Slot::Typed(position), Source::Typed(fields)) => {
-            fields.get(position).is_some_and(|(_, value)| matches!(value, Value::Text(_)))
+            fields.get(position as usize).is_some_and(|(_, value)| matches!(value, Value::Text(_)))
         }
         _ => false,
     }

@@ -8,9 +8,36 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use super::eights;
+use super::scan::Span;
+use super::text;
+
 /// Whether the text is JSON.
 pub(crate) fn is_sound(bytes: &[u8]) -> bool {
     serde_json::from_slice::<Sound>(bytes).is_ok()
+}
+
+/// Whether an object is JSON whose names and values `scan` has stepped over, when it has no lists and maps: what is
+/// left to know is that the numbers are numbers, and of the texts their UTF-8, escapes and control characters.
+pub(crate) fn is_sound_flat(bytes: &[u8], numbers: &[Span]) -> bool {
+    let is_number = |span: &Span| span.of(bytes).and_then(text::number).is_some();
+    let mut at = 0;
+    while at < bytes.len() {
+        let word = eights::load(bytes, at) | eights::beyond(bytes.len() - at);
+        if eights::has_control(word) {
+            // In a text that is an error, between values it is none.
+            return is_sound(bytes);
+        }
+        let place = eights::first(word, b'\\');
+        at += place;
+        if place < 8 {
+            if bytes.get(at + 1).copied().and_then(eights::escaped).is_none() {
+                return is_sound(bytes);
+            }
+            at += 2;
+        }
+    }
+    numbers.iter().all(is_number) && (bytes.is_ascii() || std::str::from_utf8(bytes).is_ok())
 }
 
 /// Any value, read and dropped.
@@ -68,7 +95,41 @@ impl<'de> Visitor<'de> for Reader {
 
 #[cfg(test)]
 mod tests {
-    use super::is_sound;
+    use super::super::program::Program;
+    use super::super::scan::Names;
+    use super::*;
+
+    /// What the product asks.
+    fn confirmed(text: &[u8]) -> bool {
+        let mut names = Names::new();
+        if names.read(&Program::default(), text, |_, _| {}).is_err() {
+            return false;
+        }
+        match names.flat_numbers() {
+            Some(numbers) => is_sound_flat(text, numbers),
+            None => is_sound(text),
+        }
+    }
+
+    #[test]
+    fn a_flat_object_is_sound_when_the_parser_says_so() {
+        let base = "{\"a\":-12.5e3,\"b\\\\\":\"x\\u00e4\\n\u{e4}\",\"c\":true,\"d\" : \"\" , \"e\":0}";
+        let bytes = br#"\"{}[]:,.-+eE0123456789 trufalsn/bx"#.iter().copied().chain([0x80, 0xc3, 0xff, 9, 10, 0]);
+        let bytes: Vec<u8> = bytes.collect();
+        let is_object = |text: &[u8]| serde_json::from_slice::<serde_json::Value>(text).is_ok_and(|v| v.is_object());
+        assert!(is_object(base.as_bytes()) && confirmed(base.as_bytes()));
+        for at in 0..base.len() {
+            for byte in &bytes {
+                let mut text = base.as_bytes().to_vec();
+                text[at] = *byte;
+                assert_eq!(confirmed(&text), is_object(&text), "{}", String::from_utf8_lossy(&text));
+                text.insert(at, *byte);
+                assert_eq!(confirmed(&text), is_object(&text), "{}", String::from_utf8_lossy(&text));
+                text.drain(at..=at + 1);
+                assert_eq!(confirmed(&text), is_object(&text), "{}", String::from_utf8_lossy(&text));
+            }
+        }
+    }
 
     #[test]
     fn it_accepts_what_the_parser_accepts() {

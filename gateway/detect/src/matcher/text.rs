@@ -9,21 +9,22 @@ use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 
+use super::eights;
 use super::scan::Span;
 use crate::number::Number;
 
 /// Decodes the text between the quotes and adds it; false when it is not a JSON text.
-pub(crate) fn decode(bytes: &[u8], span: Span, out: &mut String) -> bool {
+pub(crate) fn decode(bytes: &[u8], span: Span, out: &mut Vec<u8>) -> bool {
     let start = out.len();
-    if bytes.get(span.start..span.end).and_then(|raw| simple(raw, out)).is_some() {
+    if span.of(bytes).and_then(|raw| simple(raw, out)).is_some() {
         return true;
     }
     out.truncate(start);
     // The quotes around the text belong to it for the parser.
-    let quoted = span.start.checked_sub(1).and_then(|start| bytes.get(start..=span.end));
+    let quoted = span.start().checked_sub(1).and_then(|start| bytes.get(start..=span.end()));
     match quoted.and_then(|quoted| serde_json::from_slice::<Cow<'_, str>>(quoted).ok()) {
         Some(text) => {
-            out.push_str(&text);
+            out.extend_from_slice(text.as_bytes());
             true
         }
         None => false,
@@ -31,24 +32,14 @@ pub(crate) fn decode(bytes: &[u8], span: Span, out: &mut String) -> bool {
 }
 
 /// Decodes a text whose escapes are single characters; `None` for all others.
-fn simple(raw: &[u8], out: &mut String) -> Option<()> {
+fn simple(raw: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let mut rest = std::str::from_utf8(raw).ok()?;
     while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
-        out.push_str(rest.get(..at)?);
-        out.push(match rest.as_bytes().get(at + 1)? {
-            b'\\' => '\\',
-            b'"' => '"',
-            b'/' => '/',
-            b'n' => '\n',
-            b'r' => '\r',
-            b't' => '\t',
-            b'b' => '\u{8}',
-            b'f' => '\u{c}',
-            _ => return None,
-        });
+        out.extend_from_slice(rest.get(..at)?.as_bytes());
+        out.push(eights::escaped(*rest.as_bytes().get(at + 1)?)?);
         rest = rest.get(at + 2..)?;
     }
-    out.push_str(rest);
+    out.extend_from_slice(rest.as_bytes());
     Some(())
 }
 
@@ -186,9 +177,9 @@ mod tests {
         {
             let quoted = format!("\"{text}\"");
             let expected: Option<String> = serde_json::from_str(&quoted).ok();
-            let span = Span { kind: super::super::scan::SpanKind::Text, start: 1, end: quoted.len() - 1 };
-            let mut out = String::from("x");
-            let read = decode(quoted.as_bytes(), span, &mut out).then(|| out.split_off(1));
+            let span = Span::new(super::super::scan::SpanKind::Text, 1, quoted.len() - 1);
+            let mut out = b"x".to_vec();
+            let read = decode(quoted.as_bytes(), span, &mut out).then(|| String::from_utf8(out.split_off(1)).unwrap());
             assert_eq!(read, expected, "{text}");
         }
     }

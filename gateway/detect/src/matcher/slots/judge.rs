@@ -100,7 +100,7 @@ impl Slots {
                 let at = match self.nested.iter().position(|(known, _)| *known == field) {
                     Some(at) => at,
                     None => {
-                        let raw = bytes.get(span.start..span.end)?;
+                        let raw = span.of(bytes)?;
                         let Ok(parsed) = serde_json::from_slice::<serde_json::Value>(raw) else {
                             self.malformed = true;
                             return Some(false);
@@ -136,7 +136,7 @@ impl Slots {
         match &compiled.atom.test {
             Test::Exists => true,
             Test::Null => is_null(slot, source),
-            Test::Text(_) if compiled.beyond_ascii && self.is_raw(field, source) => false,
+            Test::Text(_) if compiled.beyond_ascii && self.is_ascii(field, source) => false,
             Test::Text(pattern) if pattern.cased => self
                 .plain(field, source)
                 .and_then(|text| self.resolve(text))

@@ -6,6 +6,7 @@
 
 use aho_corasick::packed::Searcher;
 
+use super::super::eights;
 use super::super::hash::folded as folded_hash;
 use super::super::scan;
 use super::*;
@@ -68,7 +69,7 @@ impl Slots {
         field: &program::Field,
         program: &Program,
     ) -> Option<()> {
-        let mut at = list.start;
+        let mut at = list.start();
         let open = *bytes.get(at)?;
         for _ in 0..FIELD_VALUES {
             at = scan::blanks(bytes, at + 1);
@@ -76,19 +77,21 @@ impl Slots {
                 break;
             }
             let span = scan::value(bytes, at).ok()?;
-            let raw = bytes.get(span.start..span.end)?;
+            let raw = span.of(bytes)?;
             match span.kind {
                 SpanKind::Nested => return None,
                 SpanKind::Null => {}
-                SpanKind::Text if raw.is_ascii() && memchr::memchr(b'\\', raw).is_none() => {
-                    self.hits_of_value(tables, field, program, raw);
-                }
                 SpanKind::Text => {
-                    let mut text = String::new();
-                    if !text::decode(bytes, span, &mut text) {
-                        return None;
+                    let mut text = Vec::new();
+                    if !eights::decode_small(bytes, span.start(), span.end(), &mut text) {
+                        text.clear();
+                        if !text::decode(bytes, span, &mut text) {
+                            return None;
+                        }
+                        let folded = pattern::fold(std::str::from_utf8(&text).ok()?).into_owned();
+                        text = folded.into_bytes();
                     }
-                    self.hits_of_value(tables, field, program, pattern::fold(&text).as_bytes());
+                    self.hits_of_value(tables, field, program, &text);
                 }
                 SpanKind::Number => match text::number(raw)? {
                     Number::Int(_) => self.hits_of_value(tables, field, program, raw),
@@ -100,14 +103,14 @@ impl Slots {
                     self.hits_of(tables, field, program, raw);
                 }
             }
-            at = scan::blanks(bytes, span.end + usize::from(span.kind == SpanKind::Text));
+            at = scan::blanks(bytes, span.end() + usize::from(span.kind == SpanKind::Text));
             match bytes.get(at) {
                 Some(b',') => {}
                 Some(b']') => break,
                 _ => return None,
             }
         }
-        let end = at + 1 == list.end;
+        let end = at + 1 == list.end();
         (open == b'[' && end).then_some(())
     }
 
@@ -132,28 +135,21 @@ impl Slots {
         if tables & (program::EXACT | program::BASE | program::GRAMS) == 0 {
             return;
         }
-        match self.prepared(field, source) {
-            Prepared::Raw => {
-                if let Some(raw) = self.raw(field, source) {
-                    self.hits_of(tables, compiled, program, raw);
-                }
-            }
-            Prepared::Folded(piece) => {
-                // Taken out and put back, so that hits can be noted meanwhile.
-                let arena = std::mem::take(&mut self.arena);
-                let text = arena.get(piece.start..piece.end).unwrap_or_default();
-                self.hits_of(tables, compiled, program, text.as_bytes());
-                self.arena = arena;
-            }
-            Prepared::Nothing | Prepared::Unknown => {}
+        if let Some(piece) = self.folded(field, source) {
+            // Taken out and put back, so that hits can be noted meanwhile.
+            let arena = std::mem::take(&mut self.arena);
+            let text = arena.get(piece.range()).unwrap_or_default();
+            self.hits_of(tables, compiled, program, text);
+            self.arena = arena;
         }
     }
 
+    /// The comparisons that hold for a folded text.
     fn hits_of(&mut self, tables: u8, field: &program::Field, program: &Program, text: &[u8]) {
         if tables & program::EXACT != 0 && !field.exact.is_empty() {
             for atom in field.exact.get(&folded_hash(text)).into_iter().flatten() {
                 if let Some(Shape::Exact(wanted)) = shape_of(program, *atom)
-                    && wanted.as_bytes().eq_ignore_ascii_case(text)
+                    && wanted.as_bytes() == text
                 {
                     self.hit(*atom, program);
                 }
@@ -167,7 +163,7 @@ impl Slots {
             for atom in field.base.get(&folded_hash(base)).into_iter().flatten() {
                 if let Some(Shape::Suffix(wanted)) = shape_of(program, *atom)
                     && let Some(start) = text.len().checked_sub(wanted.len())
-                    && text.get(start..).is_some_and(|tail| tail.eq_ignore_ascii_case(wanted.as_bytes()))
+                    && text.get(start..) == Some(wanted.as_bytes())
                 {
                     self.hit(*atom, program);
                 }
@@ -224,15 +220,18 @@ impl Slots {
         let mut atoms = Vec::new();
         match source {
             Source::Json(bytes) if !text::hides_ascii(bytes) => {
-                if let Some(quick) = quick {
-                    self.small.clear();
-                    self.small.extend_from_slice(bytes);
-                    self.small.make_ascii_lowercase();
-                    if quick.find(&self.small).is_none() {
-                        return;
-                    }
+                let mut small = std::mem::take(&mut self.small);
+                small.clear();
+                small.extend_from_slice(bytes);
+                small.make_ascii_lowercase();
+                let skip = quick.is_some_and(|quick| quick.find(&small).is_none());
+                if !skip {
+                    program.keywords.search(&small, |atom| atoms.push(atom));
                 }
-                program.keywords.search(bytes, |atom| atoms.push(atom));
+                self.small = small;
+                if skip {
+                    return;
+                }
             }
             _ => {
                 Fields(self.whole(source)).any_text(&mut |text| {
@@ -266,100 +265,89 @@ impl Slots {
         }
     }
 
-    /// Makes the field's text ready.
-    fn prepared(&mut self, field: u32, source: Source<'_>) -> Prepared {
-        let Some(cell) = self.cell(field).copied() else { return Prepared::Nothing };
-        if !matches!(cell.prepared, Prepared::Unknown) {
-            return cell.prepared;
-        }
-        let raw = self.raw(field, source).is_some_and(|raw| {
-            raw.is_ascii() && (matches!(source, Source::Typed(_)) || memchr::memchr(b'\\', raw).is_none())
-        });
-        let prepared = if raw {
-            Prepared::Raw
-        } else {
-            self.folded(field, source).map_or(Prepared::Nothing, Prepared::Folded)
-        };
-        if let Some(cell) = self.cell_mut(field) {
-            cell.prepared = prepared;
-        }
-        prepared
-    }
-
     /// Whether the field may hold more than ASCII.
     pub(crate) fn may_exceed_ascii(&mut self, field: u32, source: Source<'_>) -> bool {
         match self.cell(field) {
             None => false,
             Some(cell) if cell.is_odd() => true,
-            Some(_) => match self.prepared(field, source) {
-                Prepared::Folded(piece) => self.piece(piece).is_some_and(|text| !text.is_ascii()),
-                Prepared::Raw | Prepared::Nothing | Prepared::Unknown => false,
-            },
+            Some(_) => self.folded(field, source).is_some() && !self.is_ascii(field, source),
         }
     }
 
-    /// Whether the field's text is ASCII that stands in the source as it is.
-    pub(super) fn is_raw(&mut self, field: u32, source: Source<'_>) -> bool {
-        matches!(self.prepared(field, source), Prepared::Raw)
-    }
-
-    /// The bytes of a text, flag or whole number as they stand in the source.
-    fn raw<'e>(&mut self, field: u32, source: Source<'e>) -> Option<&'e [u8]> {
-        match (self.cell(field)?.slot, source) {
-            (Slot::Span(span), Source::Json(bytes)) => match span.kind {
-                SpanKind::Number if !matches!(self.number(field, source)?, Number::Int(_)) => None,
-                SpanKind::Null | SpanKind::Nested => None,
-                _ => bytes.get(span.start..span.end),
-            },
-            (Slot::Typed(position), Source::Typed(fields)) => match &fields.get(position)?.1 {
-                Value::Text(text) => Some(text.as_bytes()),
-                Value::Bool(true) => Some(b"true"),
-                Value::Bool(false) => Some(b"false"),
-                _ => None,
-            },
-            _ => None,
-        }
+    /// Whether the field's text, as it came, is ASCII.
+    pub(super) fn is_ascii(&mut self, field: u32, source: Source<'_>) -> bool {
+        self.folded(field, source).is_some() && self.cell(field).is_some_and(|cell| cell.ascii)
     }
 
     /// The field's text, folded.
+    #[inline]
     pub(super) fn folded(&mut self, field: u32, source: Source<'_>) -> Option<Piece> {
-        if let Some(piece) = self.cell(field)?.folded {
-            return Some(piece);
+        match self.cell(field)?.prepared {
+            Prepared::Folded(piece) => Some(piece),
+            Prepared::Nothing => None,
+            Prepared::Unknown => self.prepare(field, source),
         }
-        let text = self.plain(field, source)?;
-        let piece = match text {
-            Text::Source(text) => self.add(|arena| {
-                fold_into(text, arena);
-                true
-            }),
-            Text::Arena(piece) if self.piece(piece)?.is_ascii() => self.add(|arena| {
-                let start = arena.len();
-                arena.extend_from_within(piece.start..piece.end);
-                arena.get_mut(start..).map(str::make_ascii_lowercase).is_some()
-            }),
-            Text::Arena(piece) => {
-                let folded = pattern::fold(self.piece(piece)?).into_owned();
-                self.add(|arena| {
-                    arena.push_str(&folded);
-                    true
-                })
-            }
+    }
+
+    /// Makes the field's text ready.
+    fn prepare(&mut self, field: u32, source: Source<'_>) -> Option<Piece> {
+        let prepared = match self.simple(field, source) {
+            Some(piece) => Some((piece, true)),
+            None => self.fold(field, source),
         };
-        self.cell_mut(field)?.folded = piece;
+        let cell = self.cell_mut(field)?;
+        cell.ascii = prepared.is_some_and(|(_, ascii)| ascii);
+        let piece = prepared.map(|(piece, _)| piece);
+        cell.prepared = piece.map_or(Prepared::Nothing, Prepared::Folded);
         piece
+    }
+
+    /// A JSON text of ASCII without unusual escapes; `None` when there is more to it.
+    fn simple(&mut self, field: u32, source: Source<'_>) -> Option<Piece> {
+        let (Slot::Span(span), Source::Json(bytes)) = (self.cell(field)?.slot, source) else { return None };
+        if span.kind != SpanKind::Text {
+            return None;
+        }
+        self.add(|arena| eights::decode_small(bytes, span.start(), span.end(), arena))
+    }
+
+    /// Folds any text; whether it was ASCII.
+    fn fold(&mut self, field: u32, source: Source<'_>) -> Option<(Piece, bool)> {
+        match self.plain(field, source)? {
+            Text::Source(text) => {
+                let piece = self.add(|arena| {
+                    fold_into(text, arena);
+                    true
+                })?;
+                Some((piece, text.is_ascii()))
+            }
+            Text::Arena(plain) => {
+                let mut folded = Vec::new();
+                let text = self.piece(plain)?;
+                let ascii = text.is_ascii();
+                fold_into(text, &mut folded);
+                let piece = self.add(|arena| {
+                    arena.append(&mut folded);
+                    true
+                })?;
+                Some((piece, ascii))
+            }
+        }
     }
 }
 
 /// Adds the text with the case of its letters folded.
-fn fold_into(text: &str, out: &mut String) {
-    if text.is_ascii() {
-        let start = out.len();
-        out.push_str(text);
-        if let Some(added) = out.get_mut(start..) {
-            added.make_ascii_lowercase();
+fn fold_into(text: &str, out: &mut Vec<u8>) {
+    let mut rest = text;
+    while !rest.is_empty() {
+        let length = rest.bytes().position(|byte| !byte.is_ascii()).unwrap_or(rest.len());
+        let (plain, other) = rest.split_at(length);
+        out.extend(plain.bytes().map(|byte| byte.to_ascii_lowercase()));
+        let mut characters = other.chars();
+        for small in characters.next().into_iter().flat_map(char::to_lowercase) {
+            out.extend_from_slice(small.encode_utf8(&mut [0; 4]).as_bytes());
         }
-    } else {
-        out.push_str(&pattern::fold(text));
+        rest = characters.as_str();
     }
 }
 
