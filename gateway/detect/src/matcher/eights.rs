@@ -15,20 +15,25 @@ const SHORT: usize = 32;
 pub(crate) fn load(bytes: &[u8], at: usize) -> u64 {
     match bytes.get(at..).and_then(<[u8]>::first_chunk) {
         Some(eight) => u64::from_le_bytes(*eight),
-        None => bytes.get(at..).unwrap_or_default().iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+        None => bytes
+            .get(at..)
+            .unwrap_or_default()
+            .iter()
+            .rev()
+            .fold(0, |word, byte| word << 8 | u64::from(*byte)),
     }
 }
 
 /// Blanks where [`load`] had no more than `left` bytes to read.
 #[inline]
 pub(crate) const fn beyond(left: usize) -> u64 {
-    if left < 8 { ONES * 0x20 << (8 * left) } else { 0 }
+    if left < 8 { (ONES * 0x20) << (8 * left) } else { 0 }
 }
 
 /// The highest bit of each byte that is the wanted one. The lowest bit that is set tells right; those above may not.
 #[inline]
 const fn marked(word: u64, wanted: u8) -> u64 {
-    let zero = word ^ ONES * wanted as u64;
+    let zero = word ^ (ONES * wanted as u64);
     zero.wrapping_sub(ONES) & !zero & HIGH
 }
 

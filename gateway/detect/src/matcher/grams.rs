@@ -73,7 +73,8 @@ impl Grams {
         let mut places = Vec::new();
         for (needle, index) in self.needles.iter().zip(0_u32..) {
             let runs: Vec<u32> = needle.text.windows(RUN).map(run_of).collect();
-            let cost = |run: &u32| common(*run) + shared.get(run).map_or(0, |needles| COMMON * needles.ilog2());
+            let cost =
+                |run: &u32| common(*run) + shared.get(run).map_or(0, |needles| COMMON * needles.ilog2());
             let windows = runs.windows(self.stride).enumerate();
             let rarest = windows.min_by_key(|(_, runs)| runs.iter().map(cost).sum::<u32>());
             let Some((start, chosen)) = rarest else { continue };

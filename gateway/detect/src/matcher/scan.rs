@@ -148,27 +148,20 @@ impl Names {
         }
         let mut before = UNKNOWN;
         loop {
-            let (name, after) = self.name(program, bytes, at, before)?;
-            let start = blanks(bytes, after);
-            let span = value(bytes, start)?;
+            let (id, other, after) = match self.predicted(bytes, at, before) {
+                Some((id, after)) => (id, None, after),
+                None => self.unpredicted(program, bytes, at, before)?,
+            };
+            before = id;
+            let span = value(bytes, blanks(bytes, after))?;
             match span.kind {
                 SpanKind::Number => self.numbers.push(span),
                 SpanKind::Nested => self.nested = true,
                 SpanKind::Text | SpanKind::True | SpanKind::False | SpanKind::Null => {}
             }
-            match name {
-                Ok(id) => {
-                    before = id;
-                    if let Some(name) = self.list.get(id).filter(|name| name.wanted) {
-                        found(&name.root, span);
-                    }
-                }
-                Err(root) => {
-                    before = UNKNOWN;
-                    if let Some(root) = root {
-                        found(&root, span);
-                    }
-                }
+            let root = self.list.get(id).map_or(other, |name| name.wanted.then_some(&name.root));
+            if let Some(root) = root {
+                found(root, span);
             }
             at = span.end() + usize::from(span.kind == SpanKind::Text);
             match bytes.get(at) {
@@ -189,36 +182,27 @@ impl Names {
         }
     }
 
-    /// The name at this place and where its value begins. `Err` holds what a name is that is not remembered.
+    /// The name at this place and where its value begins, when it is one that followed the name before it earlier.
     #[inline]
-    fn name(
-        &mut self,
-        program: &Program,
-        bytes: &[u8],
-        at: usize,
-        before: usize,
-    ) -> Result<(Result<usize, Option<Root>>, usize), Malformed> {
-        let rest = bytes.get(at..).unwrap_or_default();
+    fn predicted(&self, bytes: &[u8], at: usize, before: usize) -> Option<(usize, usize)> {
+        let rest = bytes.get(at..)?;
+        let head = u128::from_le_bytes(*rest.first_chunk::<HEAD>()?);
         let guesses = self.list.get(before).map_or(self.first, |name| name.next);
-        if let Some(head) = rest.first_chunk::<HEAD>() {
-            let head = u128::from_le_bytes(*head);
-            for guess in guesses {
-                if let Some(name) = self.list.get(guess).filter(|name| name.begins(head, rest)) {
-                    return Ok((Ok(guess), at + name.length));
-                }
-            }
-        }
-        self.unpredicted(program, bytes, at, before)
+        guesses.into_iter().find_map(|guess| {
+            let name = self.list.get(guess).filter(|name| name.begins(head, rest))?;
+            Some((guess, at + name.length))
+        })
     }
 
+    /// The same for any name. One that is not remembered is [`UNKNOWN`], and comes with what the program wants of it.
     #[cold]
-    fn unpredicted(
+    fn unpredicted<'p>(
         &mut self,
-        program: &Program,
+        program: &'p Program,
         bytes: &[u8],
         at: usize,
         before: usize,
-    ) -> Result<(Result<usize, Option<Root>>, usize), Malformed> {
+    ) -> Result<(usize, Option<&'p Root>, usize), Malformed> {
         if bytes.get(at) != Some(&b'"') {
             return Err(Malformed);
         }
@@ -232,17 +216,17 @@ impl Names {
         if raw.contains(&b'\\') {
             let quoted = bytes.get(at..=close).unwrap_or_default();
             let name: String = serde_json::from_slice(quoted).map_err(|_| Malformed)?;
-            return Ok((Err(program.roots.get(name.as_bytes()).cloned()), after));
+            return Ok((UNKNOWN, program.roots.get(name.as_bytes()), after));
         }
         let id = match self.ids.get(raw) {
             Some(id) => *id,
             None if self.list.len() < NAMES && raw.len() <= NAME_BYTES => self.remember(program, raw),
-            None => return Ok((Err(program.roots.get(raw).cloned()), after)),
+            None => return Ok((UNKNOWN, program.roots.get(raw), after)),
         };
         let guesses = self.list.get_mut(before).map_or(&mut self.first, |name| &mut name.next);
         let [latest, _] = *guesses;
         *guesses = [id, latest];
-        Ok((Ok(id), after))
+        Ok((id, None, after))
     }
 
     fn remember(&mut self, program: &Program, raw: &[u8]) -> usize {

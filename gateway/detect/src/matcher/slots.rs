@@ -273,9 +273,7 @@ impl Slots {
     #[inline]
     pub(crate) fn written_text<'e>(&self, field: u32, source: Source<'e>) -> Option<&'e [u8]> {
         match (self.cell(field)?.slot, source) {
-            (Slot::Span(span), Source::Json(bytes)) if span.kind == SpanKind::Text => {
-                span.of(bytes)
-            }
+            (Slot::Span(span), Source::Json(bytes)) if span.kind == SpanKind::Text => span.of(bytes),
             _ => None,
         }
     }
@@ -326,9 +324,7 @@ impl Slots {
                     piece.map(Text::Arena)
                 }
                 SpanKind::Number => match self.number(field, source)? {
-                    Number::Int(_) => {
-                        std::str::from_utf8(span.of(bytes)?).ok().map(Text::Source)
-                    }
+                    Number::Int(_) => std::str::from_utf8(span.of(bytes)?).ok().map(Text::Source),
                     Number::Float(fraction) => self.written(field, &fraction.to_string()),
                 },
                 SpanKind::True => Some(Text::Source("true")),
@@ -364,7 +360,9 @@ impl Slots {
 
     fn parse(&mut self, field: u32, source: Source<'_>) -> Option<Number> {
         match (self.cell(field)?.slot, source) {
-            (Slot::Typed(position), Source::Typed(fields)) => fields::number(&fields.get(position as usize)?.1),
+            (Slot::Typed(position), Source::Typed(fields)) => {
+                fields::number(&fields.get(position as usize)?.1)
+            }
             (Slot::Span(span), Source::Json(bytes)) => match span.kind {
                 SpanKind::Number => {
                     let number = text::number(span.of(bytes)?);

@@ -114,9 +114,11 @@ mod tests {
     #[test]
     fn a_flat_object_is_sound_when_the_parser_says_so() {
         let base = "{\"a\":-12.5e3,\"b\\\\\":\"x\\u00e4\\n\u{e4}\",\"c\":true,\"d\" : \"\" , \"e\":0}";
-        let bytes = br#"\"{}[]:,.-+eE0123456789 trufalsn/bx"#.iter().copied().chain([0x80, 0xc3, 0xff, 9, 10, 0]);
+        let bytes =
+            br#"\"{}[]:,.-+eE0123456789 trufalsn/bx"#.iter().copied().chain([0x80, 0xc3, 0xff, 9, 10, 0]);
         let bytes: Vec<u8> = bytes.collect();
-        let is_object = |text: &[u8]| serde_json::from_slice::<serde_json::Value>(text).is_ok_and(|v| v.is_object());
+        let is_object =
+            |text: &[u8]| serde_json::from_slice::<serde_json::Value>(text).is_ok_and(|v| v.is_object());
         assert!(is_object(base.as_bytes()) && confirmed(base.as_bytes()));
         for at in 0..base.len() {
             for byte in &bytes {

@@ -179,7 +179,8 @@ mod tests {
             let expected: Option<String> = serde_json::from_str(&quoted).ok();
             let span = Span::new(super::super::scan::SpanKind::Text, 1, quoted.len() - 1);
             let mut out = b"x".to_vec();
-            let read = decode(quoted.as_bytes(), span, &mut out).then(|| String::from_utf8(out.split_off(1)).unwrap());
+            let read = decode(quoted.as_bytes(), span, &mut out)
+                .then(|| String::from_utf8(out.split_off(1)).unwrap());
             assert_eq!(read, expected, "{text}");
         }
     }
