@@ -14,6 +14,7 @@ pub mod record;
 pub mod tree;
 
 mod fuzz;
+mod rfc3339;
 
 #[cfg(test)]
 mod tests;
@@ -21,7 +22,7 @@ mod tests;
 pub use batch::{Batch, BatchError, BatchRecord, Encoder, Limits};
 pub use checkpoint::{CheckSignature, Checkpoint, CheckpointError, SignedNote, VerifierKey};
 pub use fuzz::{fuzz_batch, fuzz_checkpoint, fuzz_packed, fuzz_proof};
-pub use packing::{PackingError, pack, unpack};
+pub use packing::{Packer, PackingError, pack, unpack};
 pub use proof::{Consistency, Inclusion, ProofError};
 pub use record::Record;
 pub use tree::{Frontier, Hash};

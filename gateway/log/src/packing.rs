@@ -40,13 +40,40 @@ pub enum PackingError {
     },
 }
 
+/// Compresses one batch after the other with the same tables, about 1 MiB of memory.
+pub struct Packer(zstd::bulk::Compressor<'static>);
+
+impl std::fmt::Debug for Packer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Packer").finish_non_exhaustive()
+    }
+}
+
+impl Packer {
+    /// A compressor with tables of its own.
+    ///
+    /// # Errors
+    /// [`PackingError::Compress`] when memory is short.
+    pub fn new() -> Result<Self, PackingError> {
+        let made = zstd::bulk::Compressor::new(ZSTD_LEVEL);
+        made.map(Self).map_err(|source| PackingError::Compress { bytes: 0, source })
+    }
+
+    /// Compresses bytes into one zstd frame.
+    ///
+    /// # Errors
+    /// [`PackingError::Compress`] when memory is short.
+    pub fn pack(&mut self, bytes: &[u8]) -> Result<Vec<u8>, PackingError> {
+        self.0.compress(bytes).map_err(|source| PackingError::Compress { bytes: bytes.len(), source })
+    }
+}
+
 /// Compresses bytes into one zstd frame.
 ///
 /// # Errors
 /// [`PackingError::Compress`] when memory is short.
 pub fn pack(bytes: &[u8]) -> Result<Vec<u8>, PackingError> {
-    zstd::bulk::compress(bytes, ZSTD_LEVEL)
-        .map_err(|source| PackingError::Compress { bytes: bytes.len(), source })
+    Packer::new()?.pack(bytes)
 }
 
 /// Decompresses a body of one or more zstd frames that becomes at most `bound` bytes.

@@ -12,6 +12,7 @@ pub mod limits;
 mod batch;
 mod client;
 mod error;
+mod feed;
 mod routes;
 mod run;
 mod shell;

@@ -7,6 +7,14 @@ use std::time::Duration;
 /// How long a record waits for others before a batch that is not full is sent.
 pub const BATCH_AGE: Duration = Duration::from_secs(1);
 
+/// Batches that are made ahead while one is under way; with the one that is being read that makes at most four in memory, 1 MiB each
+/// before compression.
+pub const BATCHES_AHEAD: usize = 2;
+
+/// Records that the store is told to be about to be sent, beyond those that are: one commit for some 16 full batches. After a start
+/// the cloud may claim so many that it was not sent before that is noticed at once.
+pub const KEPT_AHEAD: u64 = 16_000;
+
 /// Longest first wait after a failure; doubled with each failure that follows.
 pub const BACK_OFF_MIN: Duration = Duration::from_secs(1);
 

@@ -1,7 +1,7 @@
 //! The work for one registration: each step of the cursor carried out.
 //!
-//! It decides nothing. While one batch is under way the next is read and packed. Invariants: at most two batches are in
-//! memory; what is about to be sent is kept before it is sent.
+//! It decides nothing. While one batch is under way the next ones are read and packed ([`Feed`]). Invariant: what is about to be
+//! sent is kept before it is sent.
 
 use ring::rand::{SecureRandom as _, SystemRandom};
 use rusqlite::{Connection, OptionalExtension as _};
@@ -10,14 +10,14 @@ use sitewarden_core::{Action, Monotonic, Now, Resource, Timestamp};
 use sitewarden_log::Limits;
 use sitewarden_store::{ReadError, SqlContext as _, StoreError, WriteError, site_log};
 
-use crate::batch::{Prepared, prepare};
+use crate::batch::Prepared;
 use crate::client::{Client, Heartbeat};
 use crate::cursor::{Cursor, Failure, Moved, State, Step};
+use crate::feed::{BoxError, Feed};
+use crate::limits::KEPT_AHEAD;
 use crate::shell::{Deps, Uplink};
 use crate::state;
 use crate::status::{Counts, Status};
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What the log says about what waits.
 pub(crate) struct LogState {
@@ -49,8 +49,9 @@ pub(crate) struct Run {
     base: Status,
     /// Which registration this is.
     registered: Timestamp,
-    /// Read and packed while the batch before it was under way.
-    ahead: Option<Prepared>,
+    /// Makes the batches that come next.
+    feed: Option<Feed>,
+    oldest_kept: u64,
     /// Up to here the store knows what was, or is about to be, sent.
     kept_through: u64,
     last_success: Option<Timestamp>,
@@ -67,7 +68,18 @@ impl Run {
     ) -> Self {
         let head = uplink.deps().store.log_head();
         let last_success = base.last_success;
-        Self { uplink, client, cursor, head, base, registered, ahead: None, kept_through: 0, last_success }
+        Self {
+            uplink,
+            client,
+            cursor,
+            head,
+            base,
+            registered,
+            feed: None,
+            oldest_kept: 0,
+            kept_through: 0,
+            last_success,
+        }
     }
 
     fn deps(&self) -> &Deps {
@@ -80,11 +92,20 @@ impl Run {
 
     /// One step of the cursor.
     pub(crate) async fn turn(&mut self) {
-        self.head.borrow_and_update();
-        match self.log().await {
-            Ok(log) => self.cursor.log_is(self.now().mono, log.size, log.oldest_kept),
-            Err(error) => return self.own_failure(&error),
-        }
+        let head = *self.head.borrow_and_update();
+        // While a backlog is sent its size is enough: what the cloud lacks is not pruned.
+        let size = if self.feed.is_some() {
+            head
+        } else {
+            match self.log().await {
+                Ok(log) => {
+                    self.oldest_kept = log.oldest_kept;
+                    log.size
+                }
+                Err(error) => return self.own_failure(&error),
+            }
+        };
+        self.cursor.log_is(self.now().mono, size, self.oldest_kept);
         match self.cursor.next(self.now().mono) {
             Step::AskCursor => self.ask().await,
             Step::Heartbeat => self.heartbeat().await,
@@ -160,31 +181,26 @@ impl Run {
     }
 
     async fn send(&mut self, after: u64, limits: Limits) {
-        let fits = |ahead: &Prepared| {
-            ahead.first == after.saturating_add(1)
-                && ahead.records() <= limits.records
-                && ahead.raw <= limits.bytes
-        };
-        let batch = match self.ahead.take().filter(fits) {
-            Some(batch) => batch,
-            None => match self.prepared(after, limits).await {
-                Ok(Some(batch)) => batch,
-                Ok(None) => return,
-                Err(error) => return self.own_failure(error.as_ref()),
-            },
+        let batch = match self.batch(after, limits).await {
+            Ok(Some(batch)) => batch,
+            Ok(None) => return,
+            Err(error) => return self.own_failure(error.as_ref()),
         };
         self.cursor.sending(batch.last);
-        if batch.last > self.kept_through && !self.keep(batch.last).await {
+        let wanted =
+            |ahead: u64| batch.last.saturating_add(ahead).min(self.cursor.log_size()).max(batch.last);
+        let (through, soon) = (wanted(KEPT_AHEAD), wanted(KEPT_AHEAD / 2));
+        if batch.last > self.kept_through && !self.keep(through).await {
             return;
         }
         let (records, raw) = (batch.records(), batch.raw);
         let push = self.client.push(batch.packed.clone(), records, raw);
-        let answer = if self.cursor.log_size() > batch.last {
-            let (answer, ahead) = tokio::join!(push, self.read_ahead(batch.last, limits));
-            // What could not be read ahead is read again, and told then.
-            self.ahead = ahead.unwrap_or_default();
-            let last = self.ahead.as_ref().map_or(0, |ahead| ahead.last);
-            self.kept_through = self.kept_through.max(last);
+        let answer = if self.kept_through < soon {
+            let (answer, kept) = tokio::join!(push, self.write(through));
+            // What could not be kept ahead is tried again before it is sent, and told then.
+            if kept.is_ok() {
+                self.kept_through = through;
+            }
             answer
         } else {
             push.await
@@ -206,31 +222,25 @@ impl Run {
         }
     }
 
-    /// The next batch, made and kept as about to be sent while the one before it is under way.
-    async fn read_ahead(&self, after: u64, limits: Limits) -> Result<Option<Prepared>, BoxError> {
-        let batch = self.prepared(after, limits).await?;
-        if let Some(batch) = &batch {
-            self.write(batch.last).await?;
-        }
+    /// The batch of the records after `after`, made ahead or now.
+    async fn batch(&mut self, after: u64, limits: Limits) -> Result<Option<Prepared>, BoxError> {
+        let feed = self.feed.take().filter(|feed| feed.fits(after, limits));
+        let mut feed = feed.unwrap_or_else(|| {
+            let (store, checkpoint) = (self.deps().store.clone(), self.deps().checkpoint.clone());
+            Feed::start(store, checkpoint, after, self.cursor.log_size(), limits)
+        });
+        let batch = feed.next().await?;
+        self.feed = Some(feed).filter(|feed| batch.is_some() && !feed.is_over());
         Ok(batch)
     }
 
-    /// Reads and packs the records after `after`; when they reach the log's end, a checkpoint goes along.
-    async fn prepared(&self, after: u64, limits: Limits) -> Result<Option<Prepared>, BoxError> {
-        let waiting = usize::try_from(self.cursor.log_size().saturating_sub(after)).unwrap_or(usize::MAX);
-        if waiting <= limits.records {
-            (self.deps().checkpoint)().await?;
-        }
-        Ok(self.deps().store.read(move |conn| prepare(conn, after, limits)).await?)
-    }
-
-    /// What an answer did to the cursor is kept: at once, or with the batch that is read ahead next. A box that is killed
-    /// before asks the cloud where it is.
+    /// What an answer did to the cursor is kept: at once, or with what is about to be sent next. A box that is killed before asks the
+    /// cloud where it is.
     async fn moved(&mut self, moved: Moved) {
         match moved {
             Moved::To(_) => {
                 self.last_success = Some(self.now().wall);
-                if self.ahead.is_none() {
+                if self.feed.is_none() {
                     self.keep(0).await;
                 }
             }
@@ -277,6 +287,8 @@ impl Run {
     }
 
     fn failed(&mut self, failure: &Failure) {
+        // Tried again later: until then nothing waits in memory.
+        self.feed = None;
         Counts::add(&self.uplink.counts().failures, 1);
         tracing::warn!(problem = failure.words, "the uplink's call failed");
         self.cursor.failed(self.now().mono, failure, jitter());

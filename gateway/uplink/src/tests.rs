@@ -1,11 +1,11 @@
 //! The uplink's row, what it keeps in the log, and batches out of a real store. Calls are told in the stories.
 
 use sitewarden_core::{Action, Gate, Resource, Timestamp};
-use sitewarden_log::{Batch, Limits, unpack};
+use sitewarden_log::{Batch, Limits, Packer, unpack};
 use sitewarden_store::testing::{TestStore, gate};
-use sitewarden_store::{Store, StoreError, Tx, site_log};
+use sitewarden_store::{ReadError, Store, StoreError, Tx, site_log};
 
-use crate::batch::prepare;
+use crate::batch::{PrepareError, Prepared, encode};
 use crate::state::{self, MIGRATIONS, Stored, Target};
 use crate::status::Status;
 
@@ -126,15 +126,18 @@ fn whoever_prunes_the_log_cannot_take_what_the_cloud_lacks() {
     assert_eq!(left, 4);
 }
 
+fn prepare(store: &Store, after: u64, limits: Limits) -> Result<Option<Prepared>, ReadError<PrepareError>> {
+    let encoded = store.read_blocking(move |conn| encode(conn, after, limits))?;
+    let mut packer = Packer::new().expect("memory");
+    Ok(encoded.map(|encoded| encoded.pack(&mut packer).expect("packed")))
+}
+
 #[test]
 fn a_batch_holds_the_stored_bytes_behind_the_cursor_up_to_its_limits() {
     let (test, gate) = (test_store(), gate());
     let store = &test.store;
     append(store, &gate, 30);
-    let made = |after, records, bytes| {
-        let limits = Limits { records, bytes };
-        store.read_blocking(move |conn| prepare(conn, after, limits))
-    };
+    let made = |after, records, bytes| prepare(store, after, Limits { records, bytes });
     let batch = made(10, 15, 1 << 20).expect("made").expect("records");
     assert_eq!((batch.first, batch.last, batch.records()), (11, 25, 15));
     let raw = unpack(&batch.packed, 1 << 20).expect("unpacks");
@@ -165,9 +168,7 @@ fn a_checkpoint_goes_along_when_the_batch_covers_it() {
             .expect("kept");
     }
     let note = |after, records| {
-        let limits = Limits { records, bytes: 1 << 20 };
-        let batch =
-            store.read_blocking(move |conn| prepare(conn, after, limits)).expect("made").expect("some");
+        let batch = prepare(store, after, Limits { records, bytes: 1 << 20 }).expect("made").expect("some");
         let raw = unpack(&batch.packed, 1 << 20).expect("unpacks");
         let parsed = Batch::parse(&raw, &Limits::default()).expect("parses");
         parsed.checkpoint.map(|note| note.into_owned())
@@ -176,6 +177,28 @@ fn a_checkpoint_goes_along_when_the_batch_covers_it() {
     assert_eq!(note(0, 10).as_deref(), Some("note of 8"));
     assert_eq!(note(5, 2), None, "none within 6 and 7");
     assert_eq!(note(0, 3), None, "one that covers more cannot be checked");
+}
+
+#[test]
+fn records_that_came_after_the_newest_checkpoint_wait_for_one_that_covers_them() {
+    let (test, gate) = (test_store(), gate());
+    let store = &test.store;
+    append(store, &gate, 10);
+    let keep = |size: u64| {
+        let permit = gate.system("test", Action::CheckpointKeep, Resource::site());
+        let write = move |tx: &Tx<'_>| site_log::checkpoint::keep(tx, permit, size, "note");
+        store.write_blocking("keeping", write).expect("kept");
+    };
+    let last = |after| {
+        let limits = Limits { records: 100, bytes: 1 << 20 };
+        prepare(store, after, limits).expect("made").expect("some").last
+    };
+    assert_eq!(last(0), 10, "there is none");
+    keep(8);
+    assert_eq!((last(0), last(7)), (8, 8), "9 and 10 were written between the signature and the batch");
+    assert_eq!(last(8), 10, "none covers more than the cloud has");
+    keep(10);
+    assert_eq!((last(0), last(8)), (10, 10));
 }
 
 #[test]

@@ -4,7 +4,8 @@
 usage: drain.py --ours BINARY --state FOLDER --records N
 Prints one JSON document. The log is filled by the documented format (records and RFC 6962 leaf hashes), not by the
 product's code. Both sides post to the same place, one after the other: TLS 1.3 with a client certificate, one connection;
-each body is unpacked to find its last record, and answered with the next one. The place does not keep what it took.
+each body is unpacked to find its last record, and answered with the next one. The gateway's time begins with the answer to its
+registration, which a person asks for once; curl's with its start.
 """
 
 import argparse
@@ -61,12 +62,12 @@ def fill(database, count):
 
 
 class Place(http.server.BaseHTTPRequestHandler):
-    """Takes batches; what it took first is kept as files for curl."""
+    """Takes batches; what it took first is kept for curl."""
 
     protocol_version = "HTTP/1.1"
     # One write for each answer, at once.
     wbufsize, disable_nagle_algorithm = 65536, True
-    folder, keep, taken, next, goal, done = None, True, [], 1, None, threading.Event()
+    keep, taken, next, goal, begin, end, done = True, [], 1, None, 0.0, 0.0, threading.Event()
 
     def log_message(self, *_):
         pass
@@ -85,19 +86,18 @@ class Place(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.path.endswith("/gateways"):
+            Place.begin = time.monotonic()
             return self.answer(201, {"gateway_id": "g", "site_id": "s", "tenant": "t"})
         if not self.path.endswith("/batches"):
             return self.answer(200, {"next": str(Place.next), "time": "2026-11-24T10:00:00Z"})
         raw = zstandard.ZstdDecompressor().decompress(body, max_output_size=4 << 20)
         last = int(raw[raw.rindex(b'{"seq":"') + 8 :].split(b'"', 1)[0])
         if Place.keep:
-            name = os.path.join(Place.folder, f"{len(Place.taken):06}.zst")
-            with open(name, "wb") as file:
-                file.write(body)
-            Place.taken.append(name)
+            Place.taken.append(body)
             Place.next = last + 1
         self.answer(200, {"next": str(last + 1)})
         if Place.goal is not None and last >= Place.goal:
+            Place.end = time.monotonic()
             Place.done.set()
 
 
@@ -152,14 +152,14 @@ def ours(arguments, folder, url, size):
     try:
         before = most = gateway.memory()
         Place.goal = size
-        begin = time.monotonic()
+        Place.begin = time.monotonic()
         command = [arguments.ours, "uplink", "register", "--url", url, "--claim-code", "bench", "--ca", os.path.join(folder, "ca.pem")]
         subprocess.run([*command, "--state", os.path.join(folder, "state")], check=True, capture_output=True)
         while not Place.done.wait(0.05):
             most = max(most, gateway.memory())
-            if time.monotonic() - begin > 300:
+            if time.monotonic() - Place.begin > 300:
                 raise SystemExit(f"not drained after 300 s: the next record is {Place.next} of {size}")
-        return time.monotonic() - begin, max(0.0, most - before)
+        return Place.end - Place.begin, max(0.0, most - before)
     finally:
         gateway.end()
 
@@ -168,8 +168,11 @@ def curl(folder, url):
     """All batches in one run of curl over one connection."""
     config = os.path.join(folder, "curl.config")
     with open(config, "w") as file:
-        for name in Place.taken:
-            file.write("" if name is Place.taken[0] else "next\n")
+        for number, body in enumerate(Place.taken):
+            name = os.path.join(folder, "batches", f"{number:06}.zst")
+            with open(name, "wb") as batch:
+                batch.write(body)
+            file.write("next\n" if number else "")
             file.write(f'url = "{url}/v1/batches"\ndata-binary = "@{name}"\nheader = "Content-Type: application/json"\n')
             file.write('header = "Content-Encoding: zstd"\nheader = "Expect:"\noutput = "/dev/null"\n')
             file.write(f'cacert = "{folder}/ca.pem"\ncert = "{folder}/curl.pem"\nkey = "{folder}/curl.key"\nfail\n')
@@ -188,7 +191,6 @@ def main():
     arguments.ours = os.path.abspath(arguments.ours)
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(os.path.join(folder, "batches"))
-    Place.folder = os.path.join(folder, "batches")
     certificates(folder)
     Gateway(arguments.ours, folder).end()
     size = fill(os.path.join(folder, "state", "state.db"), arguments.records)
@@ -196,7 +198,7 @@ def main():
     seconds, grown = ours(arguments, folder, url, size)
     Place.keep, Place.goal = False, None
     theirs = curl(folder, url)
-    packed = sum(os.path.getsize(name) for name in Place.taken)
+    packed = sum(map(len, Place.taken))
     version = subprocess.run(["curl", "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
     json.dump({
         "ours": arguments.records / seconds, "theirs": arguments.records / theirs, "curl": f"curl {version}",

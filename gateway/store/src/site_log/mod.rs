@@ -13,7 +13,10 @@ pub use sitewarden_log::{record, tree};
 
 mod read;
 
-pub use read::{Filter, Head, Page, RawPage, RawRecord, head, oldest_cursor, read, read_raw, search, size};
+pub use read::{
+    Filter, Head, Page, RawPage, RawRecord, RawRef, Walked, head, oldest_cursor, read, read_raw, search,
+    size, walk_raw,
+};
 pub use record::Record;
 pub use verify::{CheckNote, Problem, Report, verify};
 

@@ -47,12 +47,39 @@ pub struct RawRecord {
     pub body: Vec<u8>,
 }
 
+/// A record as [`walk_raw`] shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawRef<'a> {
+    /// Sequence number, from 1.
+    pub seq: u64,
+    /// Wall time of the box when it was appended.
+    pub time: Timestamp,
+    /// What kind of change.
+    pub kind: &'a str,
+    /// The bytes that its leaf hash covers.
+    pub body: &'a [u8],
+}
+
 /// What a cursor over the stored bytes gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RawPage {
     /// The records after the cursor, oldest first; empty at the end of the log.
     Records(Vec<RawRecord>),
     /// The cursor is before what is kept, or beyond the end (another log).
+    Reset {
+        /// Number of the newest record.
+        head: u64,
+        /// Number of the newest pruned record: the first cursor that can be served.
+        oldest: u64,
+    },
+}
+
+/// How a walk over the stored bytes ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Walked {
+    /// Where it should, with all records up to there shown.
+    Through,
+    /// Before it began: the cursor is before what is kept, or beyond the end (another log).
     Reset {
         /// Number of the newest record.
         head: u64,
@@ -126,30 +153,50 @@ pub fn read(conn: &Connection, after: u64, limit: usize) -> Result<Page, StoreEr
 /// # Errors
 /// [`StoreError`] when the table cannot be read.
 pub fn read_raw(conn: &Connection, after: u64, limit: usize) -> Result<RawPage, StoreError> {
+    let (mut records, mut bytes) = (Vec::new(), 0);
+    let walked = walk_raw(conn, after, limit, |record| {
+        let RawRef { seq, time, kind, body } = record;
+        records.push(RawRecord { seq, time, kind: kind.to_owned(), body: body.to_owned() });
+        bytes += body.len();
+        Ok::<_, StoreError>(bytes < BYTES_PER_READ)
+    })?;
+    Ok(match walked {
+        Walked::Through => RawPage::Records(records),
+        Walked::Reset { head, oldest } => RawPage::Reset { head, oldest },
+    })
+}
+
+/// Shows the records after a cursor as they are stored, oldest first, at most `limit` and [`RECORDS_PER_READ`], without a copy,
+/// until `take` says false or fails.
+///
+/// # Errors
+/// [`StoreError`] when the table cannot be read; what `take` fails with.
+pub fn walk_raw<E: From<StoreError>>(
+    conn: &Connection,
+    after: u64,
+    limit: usize,
+    mut take: impl FnMut(RawRef<'_>) -> Result<bool, E>,
+) -> Result<Walked, E> {
     let (head, oldest) = (size(conn)?, oldest_cursor(conn)?);
     if after < oldest || after > head {
-        return Ok(RawPage::Reset { head, oldest });
+        return Ok(Walked::Reset { head, oldest });
     }
     let mut statement = conn
         .prepare_cached("SELECT seq, time, kind, body FROM site_log WHERE seq > ?1 ORDER BY seq LIMIT ?2")
         .doing("preparing to read the site log")?;
     let mut rows =
         statement.query(params![after, limit.min(RECORDS_PER_READ)]).doing("reading the site log")?;
-    let (mut records, mut bytes) = (Vec::new(), 0);
     while let Some(row) = rows.next().doing("reading the site log")? {
-        let record = raw_from_row(row).doing("reading the site log")?;
-        bytes += record.body.len();
-        records.push(record);
-        if bytes >= BYTES_PER_READ {
+        if !take(raw_from_row(row).doing("reading the site log")?)? {
             break;
         }
     }
-    Ok(RawPage::Records(records))
+    Ok(Walked::Through)
 }
 
-fn raw_from_row(row: &Row<'_>) -> rusqlite::Result<RawRecord> {
-    let time = Timestamp::from_micros(row.get(1)?);
-    Ok(RawRecord { seq: row.get(0)?, time, kind: row.get(2)?, body: row.get(3)? })
+fn raw_from_row<'r>(row: &'r Row<'_>) -> rusqlite::Result<RawRef<'r>> {
+    let (kind, body) = (row.get_ref(2)?.as_str()?, row.get_ref(3)?.as_blob()?);
+    Ok(RawRef { seq: row.get(0)?, time: Timestamp::from_micros(row.get(1)?), kind, body })
 }
 
 /// Number of records ever appended.
