@@ -173,7 +173,7 @@ function findingRow(finding) {
   const [tone, word] = SIGNATURES[finding.signature] ?? ['info', finding.signature];
   return el('tr', {},
     cell(badge(finding.severity, capital(finding.severity))),
-    cell(el('a', { href: `#/findings/${finding.site}/${finding.id}` }, finding.title), { wide: true }),
+    cell([el('a', { href: `#/findings/${finding.site}/${finding.id}` }, finding.title), finding.demo && ' ', finding.demo && badge('info', 'Demo')], { wide: true }),
     cell(finding.site_name, { label: 'Site' }),
     cell(finding.asset_name, { label: 'Asset' }),
     cell(capital(finding.status)),

@@ -118,7 +118,7 @@ struct Registered {
 
 /// Registers a gateway by a claim code. The key of its client certificate is its identity from then on. The same code from
 /// the same key again gives the same answer with 200.
-#[utoipa::path(post, path = "/gateways", tag = "gateway", responses(
+#[utoipa::path(post, path = "/gateways", tag = "gateway", operation_id = "register_gateway", responses(
     (status = 201, body = Registered), (status = 200, body = Registered),
     (status = 401, body = Problem), (status = 403, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
 async fn gateways(
@@ -155,7 +155,7 @@ struct Cursor {
 }
 
 /// Number of the first record that the hub lacks.
-#[utoipa::path(get, path = "/cursor", tag = "gateway", responses((status = 200, body = Cursor), (status = 401, body = Problem), (status = 403, body = Problem)))]
+#[utoipa::path(get, path = "/cursor", tag = "gateway", operation_id = "read_cursor", responses((status = 200, body = Cursor), (status = 401, body = Problem), (status = 403, body = Problem)))]
 async fn cursor(State(hub): State<Hub>, gateway: Gateway) -> Result<Json<Cursor>, ApiError> {
     Ok(Json(Cursor { next: next_of(&hub, gateway).await?.to_string() }))
 }
@@ -197,7 +197,7 @@ struct RecordBody {
 
 /// Stores records of the site's log. The body is zstd (`Content-Encoding: zstd`), at most 1 MiB unpacked. What is here already is
 /// compared and skipped; the answer comes after the commit.
-#[utoipa::path(post, path = "/batches", tag = "gateway", request_body(content = BatchBody, content_type = "application/json"), responses(
+#[utoipa::path(post, path = "/batches", tag = "gateway", operation_id = "push_batch", request_body(content = BatchBody, content_type = "application/json"), responses(
     (status = 200, body = Cursor), (status = 401, body = Problem), (status = 403, body = Problem),
     (status = 409, body = Problem, description = "`gap`: records are missing before it. `log-forked`: it contradicts what is stored"),
     (status = 413, body = Problem), (status = 415, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem)))]
@@ -294,7 +294,7 @@ struct Taken {
 }
 
 /// Takes a checkpoint: compared with the records here; one that covers more is kept if its proof continues what is known.
-#[utoipa::path(post, path = "/checkpoints", tag = "gateway", responses((status = 200, body = Taken), (status = 401, body = Problem),
+#[utoipa::path(post, path = "/checkpoints", tag = "gateway", operation_id = "push_checkpoint", responses((status = 200, body = Taken), (status = 401, body = Problem),
     (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 async fn checkpoints(
     State(hub): State<Hub>,
@@ -340,7 +340,7 @@ struct HeartbeatAnswer {
 }
 
 /// Tells how a gateway is; the answer says the time and where its log goes on.
-#[utoipa::path(post, path = "/heartbeats", tag = "gateway", responses((status = 200, body = HeartbeatAnswer),
+#[utoipa::path(post, path = "/heartbeats", tag = "gateway", operation_id = "push_heartbeat", responses((status = 200, body = HeartbeatAnswer),
     (status = 401, body = Problem), (status = 403, body = Problem), (status = 422, body = Problem)))]
 async fn heartbeats(
     State(hub): State<Hub>,

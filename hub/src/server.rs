@@ -16,6 +16,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use rustls::ServerConfig;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi as _;
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::hub::Hub;
@@ -38,7 +39,33 @@ struct Document;
 
 fn api(hub: Hub) -> OpenApiRouter {
     let routes = cloud::routes(hub.clone()).merge(portal::routes(hub));
-    OpenApiRouter::with_openapi(Document::openapi()).nest("/v1", routes)
+    let mut api = OpenApiRouter::with_openapi(Document::openapi()).nest("/v1", routes);
+    describe_problems(api.get_openapi_mut());
+    api
+}
+
+/// Says of each operation that all that is no success is a problem, also what no route tells by itself: a body that is too large, a
+/// database that is away.
+fn describe_problems(document: &mut utoipa::openapi::OpenApi) {
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    let problem = ResponseBuilder::new()
+        .description("Not done; what happened and what to do (RFC 9457)")
+        .content("application/problem+json", content)
+        .build();
+    for item in document.paths.paths.values_mut() {
+        for operation in [&mut item.get, &mut item.post, &mut item.delete].into_iter().flatten() {
+            let answers = &mut operation.responses.responses;
+            for (_, answer) in answers.iter_mut().filter(|(status, _)| !status.starts_with('2')) {
+                let RefOr::T(told) = answer else { continue };
+                let description = std::mem::take(&mut told.description);
+                *told = problem.clone();
+                if !description.is_empty() {
+                    told.description = description;
+                }
+            }
+            answers.insert("default".to_owned(), problem.clone().into());
+        }
+    }
 }
 
 /// The document of the API.

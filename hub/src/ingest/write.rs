@@ -3,12 +3,14 @@
 //! Rows go in by arrays (`unnest`), one statement a table, since COPY is not possible under row-level security. Judges nothing.
 //! Invariant: the caller holds the lock of the site's row and commits.
 
+use std::collections::HashMap;
+
 use sitewarden_log::{BatchRecord, Frontier, Hash, VerifierKey};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::judge::Accepted;
-use super::project::{AgentKey, Finding, Projection, Signature};
+use super::project::{AgentKey, Finding, Projection, Signature, Statement};
 use super::{Ahead, SiteLog};
 use crate::alarm::{Alarm, Kind};
 use crate::database::{DatabaseError, Doing as _, Tx};
@@ -197,58 +199,80 @@ pub(super) async fn project(
         .await
         .doing("noting a revocation")?;
     }
-    let mut alarms = Vec::new();
-    for finding in &mut projection.findings {
-        alarms.extend(claim_statement(tx, log, finding).await?);
-    }
+    let alarms = claim(tx, log, projection).await?;
     if !projection.findings.is_empty() {
         findings(tx, log, &projection.findings).await?;
     }
     Ok(alarms)
 }
 
-/// Takes a verified statement for its finding; one that stands for another finding is a replay.
-async fn claim_statement(
+/// Takes each verified statement for its finding; one that stands for another finding is a replay, and a finding whose newest
+/// statement is one is shown as that.
+async fn claim(tx: &Tx<'_>, log: &SiteLog, projection: &mut Projection) -> Result<Vec<Alarm>, DatabaseError> {
+    let owners = owners(tx, log, &projection.statements).await?;
+    let mut alarms = Vec::new();
+    for (id, statement) in &projection.statements {
+        let owner = owners.get(&(statement.agent.clone(), statement.sequence.clone()));
+        let Some((site, other)) = owner.filter(|owner| **owner != (log.site, *id)) else { continue };
+        let newest = projection.findings.iter_mut().find(|finding| {
+            finding.id == *id && finding.statement.as_ref().is_some_and(|shown| shown.seq == statement.seq)
+        });
+        let shown = match newest {
+            Some(finding) => {
+                finding.signature = Signature::Replayed;
+                "It is shown as unsigned."
+            }
+            None => "A later record of the finding has another statement.",
+        };
+        let detail = format!(
+            "Record {}: finding {id} carries statement {} of agent {}, which stands for finding {other} of site {site} already. {shown}",
+            statement.seq, statement.sequence, statement.agent
+        );
+        let evidence = serde_json::json!({
+            "seq": statement.seq.to_string(), "finding": id.to_string(), "agent": statement.agent,
+            "sequence": statement.sequence, "first_site": site, "first_finding": other.to_string(),
+        });
+        alarms.push(Alarm { kind: Kind::StatementReplayed, seq: statement.seq, detail, evidence });
+    }
+    Ok(alarms)
+}
+
+type Owners = HashMap<(String, String), (Uuid, i64)>;
+
+/// Whose each statement is: agent and number to site and finding. Those that are nobody's are taken, the first in the log first.
+async fn owners(
     tx: &Tx<'_>,
     log: &SiteLog,
-    finding: &mut Finding,
-) -> Result<Option<Alarm>, DatabaseError> {
-    let Some(statement) = finding.statement.as_ref().filter(|_| finding.signature == Signature::Verified)
-    else {
-        return Ok(None);
-    };
-    let new = tx
-        .execute(
-            "INSERT INTO hub.statement (tenant, agent, sequence, site, finding) VALUES ($1, $2, $3, $4, $5)
-             ON CONFLICT DO NOTHING",
-            &[&log.tenant, &statement.agent, &statement.sequence, &log.site, &finding.id],
+    statements: &[(i64, Statement)],
+) -> Result<Owners, DatabaseError> {
+    if statements.is_empty() {
+        return Ok(Owners::new());
+    }
+    // One order for all who take statements of a tenant: two sites that replay each other's wait, and never for each other.
+    let mut sorted: Vec<&(i64, Statement)> = statements.iter().collect();
+    sorted.sort_by(|(_, a), (_, b)| (&a.agent, &a.sequence, a.seq).cmp(&(&b.agent, &b.sequence, b.seq)));
+    sorted.dedup_by(|(_, a), (_, b)| (&a.agent, &a.sequence) == (&b.agent, &b.sequence));
+    let agents: Vec<&str> = sorted.iter().map(|(_, statement)| statement.agent.as_str()).collect();
+    let sequences: Vec<&str> = sorted.iter().map(|(_, statement)| statement.sequence.as_str()).collect();
+    let ids: Vec<i64> = sorted.iter().map(|(id, _)| *id).collect();
+    tx.execute(
+        "INSERT INTO hub.statement (tenant, agent, sequence, site, finding)
+         SELECT $1, u.agent, u.sequence, $2, u.finding FROM unnest($3::text[], $4::text[], $5::bigint[])
+            WITH ORDINALITY AS u(agent, sequence, finding, place) ORDER BY u.place
+         ON CONFLICT DO NOTHING",
+        &[&log.tenant, &log.site, &agents, &sequences, &ids],
+    )
+    .await
+    .doing("taking statements")?;
+    let rows = tx
+        .query(
+            "SELECT s.agent, s.sequence, s.site, s.finding FROM hub.statement s
+             JOIN unnest($2::text[], $3::text[]) AS u(agent, sequence) USING (agent, sequence) WHERE s.tenant = $1",
+            &[&log.tenant, &agents, &sequences],
         )
         .await
-        .doing("taking a statement")?;
-    if new == 1 {
-        return Ok(None);
-    }
-    let row = tx
-        .query_one(
-            "SELECT site, finding FROM hub.statement WHERE tenant = $1 AND agent = $2 AND sequence = $3",
-            &[&log.tenant, &statement.agent, &statement.sequence],
-        )
-        .await
-        .doing("looking whose statement it is")?;
-    let (site, other): (Uuid, i64) = (row.get(0), row.get(1));
-    if (site, other) == (log.site, finding.id) {
-        return Ok(None);
-    }
-    finding.signature = Signature::Replayed;
-    let detail = format!(
-        "Record {}: finding {} carries statement {} of agent {}, which stands for finding {other} of site {site} already. It is shown as unsigned.",
-        statement.seq, finding.id, statement.sequence, statement.agent
-    );
-    let evidence = serde_json::json!({
-        "seq": statement.seq.to_string(), "finding": finding.id.to_string(), "agent": statement.agent,
-        "sequence": statement.sequence, "first_site": site, "first_finding": other.to_string(),
-    });
-    Ok(Some(Alarm { kind: Kind::StatementReplayed, seq: statement.seq, detail, evidence }))
+        .doing("looking whose statements these are")?;
+    Ok(rows.iter().map(|row| ((row.get(0), row.get(1)), (row.get(2), row.get(3)))).collect())
 }
 
 const FINDINGS: &str = "INSERT INTO hub.finding AS f (site, tenant, id, rule_id, title, summary, severity, status, asset, asset_name,

@@ -61,7 +61,7 @@ struct AlarmView {
 }
 
 /// Alarms, the newest first. The hub removes none.
-#[utoipa::path(get, path = "/alarms", tag = "portal", params(Asked), responses((status = 200, body = Page<AlarmView>),
+#[utoipa::path(get, path = "/alarms", tag = "portal", operation_id = "list_alarms", params(Asked), responses((status = 200, body = Page<AlarmView>),
     (status = 400, body = Problem), (status = 401, body = Problem)))]
 async fn list(
     State(hub): State<Hub>,

@@ -147,7 +147,7 @@ fn severities(text: Option<&str>) -> Result<Option<Vec<i16>>, ApiError> {
 }
 
 /// Findings of all sites, the newest change first.
-#[utoipa::path(get, path = "/findings", tag = "portal", params(Asked), responses((status = 200, body = Page<FindingView>),
+#[utoipa::path(get, path = "/findings", tag = "portal", operation_id = "list_findings", params(Asked), responses((status = 200, body = Page<FindingView>),
     (status = 400, body = Problem), (status = 401, body = Problem)))]
 async fn list(
     State(hub): State<Hub>,
@@ -194,7 +194,7 @@ async fn list(
 }
 
 /// One finding.
-#[utoipa::path(get, path = "/sites/{site}/findings/{id}", tag = "portal",
+#[utoipa::path(get, path = "/sites/{site}/findings/{id}", tag = "portal", operation_id = "read_finding",
     params(("site" = Uuid, Path, description = "The site"), ("id" = String, Path, description = "Number of the finding there")),
     responses((status = 200, body = FindingView), (status = 401, body = Problem), (status = 404, body = Problem)))]
 async fn one(

@@ -123,7 +123,7 @@ struct Says {
 }
 
 /// A finding's proof.
-#[utoipa::path(get, path = "/sites/{site}/findings/{id}/proof", tag = "portal",
+#[utoipa::path(get, path = "/sites/{site}/findings/{id}/proof", tag = "portal", operation_id = "prove_finding",
     params(("site" = Uuid, Path, description = "The site"), ("id" = String, Path, description = "Number of the finding there"), Asked),
     responses((status = 200, body = Proof), (status = 401, body = Problem), (status = 404, body = Problem)))]
 async fn proof(

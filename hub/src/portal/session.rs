@@ -43,13 +43,13 @@ fn view(operator: Operator) -> Json<SessionView> {
 }
 
 /// Who is signed in.
-#[utoipa::path(get, path = "/session", tag = "portal", responses((status = 200, body = SessionView), (status = 401, body = Problem)))]
+#[utoipa::path(get, path = "/session", tag = "portal", operation_id = "read_session", responses((status = 200, body = SessionView), (status = 401, body = Problem)))]
 async fn read(operator: Operator) -> Json<SessionView> {
     view(operator)
 }
 
 /// Signs in; the answer sets the cookie `__Host-hub-session`. Needs the header `X-Sitewarden: 1`.
-#[utoipa::path(post, path = "/session", tag = "portal", responses((status = 200, body = SessionView), (status = 401, body = Problem),
+#[utoipa::path(post, path = "/session", tag = "portal", operation_id = "begin_session", responses((status = 200, body = SessionView), (status = 401, body = Problem),
     (status = 403, body = Problem), (status = 429, body = Problem)))]
 async fn begin(
     State(hub): State<Hub>,
@@ -63,7 +63,7 @@ async fn begin(
 }
 
 /// Signs out. Needs the header `X-Sitewarden: 1`.
-#[utoipa::path(delete, path = "/session", tag = "portal", responses((status = 204), (status = 401, body = Problem), (status = 403, body = Problem)))]
+#[utoipa::path(delete, path = "/session", tag = "portal", operation_id = "end_session", responses((status = 204), (status = 401, body = Problem), (status = 403, body = Problem)))]
 async fn end(
     State(hub): State<Hub>,
     operator: Operator,

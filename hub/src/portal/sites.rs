@@ -96,7 +96,7 @@ fn view(row: &Row) -> SiteView {
 }
 
 /// Sites by name.
-#[utoipa::path(get, path = "/sites", tag = "portal", params(Asked), responses((status = 200, body = Page<SiteView>),
+#[utoipa::path(get, path = "/sites", tag = "portal", operation_id = "list_sites", params(Asked), responses((status = 200, body = Page<SiteView>),
     (status = 400, body = Problem), (status = 401, body = Problem)))]
 async fn list(
     State(hub): State<Hub>,
@@ -119,7 +119,7 @@ async fn list(
 }
 
 /// One site.
-#[utoipa::path(get, path = "/sites/{site}", tag = "portal", params(("site" = Uuid, Path, description = "The site")),
+#[utoipa::path(get, path = "/sites/{site}", tag = "portal", operation_id = "read_site", params(("site" = Uuid, Path, description = "The site")),
     responses((status = 200, body = SiteView), (status = 401, body = Problem), (status = 404, body = Problem)))]
 async fn one(
     State(hub): State<Hub>,

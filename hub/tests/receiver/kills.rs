@@ -90,6 +90,78 @@ async fn postgresql_that_restarts_costs_a_503_and_nothing_else() {
     assert_eq!(database.sql("SELECT count(*), count(DISTINCT seq) FROM hub.record"), "50|50");
 }
 
+/// Pushes a site's whole log in batches of ten, each until it is taken; gives how often it was told to come later.
+async fn push_all(site: &Site, apis: [Api; 2]) -> usize {
+    let (mut next, mut refused) = (1, 0);
+    let last = site.records.len() as u64;
+    while next <= last {
+        let end = (next + 9).min(last);
+        let checkpoint = (end == last).then(|| site.checkpoint(end));
+        let api = &apis[usize::try_from(next / 10 + refused as u64).expect("small") % 2];
+        let answer = api.push(site.batch(next..=end, checkpoint.as_deref())).await;
+        match answer.status {
+            200 => next = answer.expect(200)["next"].as_str().expect("text").parse().expect("a number"),
+            503 => {
+                assert!(answer.headers.contains_key("retry-after"), "{}", answer.text);
+                refused += 1;
+                tokio::task::yield_now().await;
+            }
+            status => panic!("{status}: {}", answer.text),
+        }
+    }
+    refused
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgresql_that_restarts_under_load_loses_and_doubles_nothing_of_any_site() {
+    let Some(cluster) = Cluster::own() else { return };
+    let database = Database::new(&cluster);
+    database.admin(&["tenant", "create", "north"]);
+    let hubs = [Hub::start(&database), Hub::start(&database)];
+    let mut sites = Vec::new();
+    for number in 0..4 {
+        let (mut site, api) = Site::registered(&hubs[0], "north", &format!("site-{number}")).await;
+        site.raise(1, "Cold room too warm");
+        site.fill(1_999);
+        let other = Api::new(&hubs[1], Some(&site.identity));
+        sites.push((site, [api, other]));
+    }
+    let pushing: Vec<_> = sites
+        .into_iter()
+        .map(|(site, apis)| tokio::spawn(async move { push_all(&site, apis).await }))
+        .collect();
+    let stored = |least: u64| {
+        let database = database.clone();
+        async move {
+            wait_for("batches to come in", async || {
+                let count = database.sql("SELECT count(*) FROM hub.record");
+                if count.parse::<u64>().expect("a number") >= least { Ok(()) } else { Err(count) }
+            })
+            .await;
+        }
+    };
+    stored(100).await;
+    // In the middle of transactions: once as an administrator does it, once as a crash of the server.
+    cluster.script("stop");
+    cluster.script("start");
+    stored(3_000).await;
+    cluster.crash();
+    cluster.script("start");
+    let mut refused = 0;
+    for pushed in pushing {
+        refused += pushed.await.expect("every site gets through");
+    }
+
+    assert!(refused > 0, "the database was away while sites pushed");
+    assert_eq!(
+        database.sql("SELECT count(*), count(DISTINCT (site, seq)), max(seq) FROM hub.record"),
+        "8000|8000|2000"
+    );
+    assert_eq!(database.sql("SELECT DISTINCT size, checkpoint_size FROM hub.site"), "2000|2000");
+    assert_eq!(database.sql("SELECT count(*) FROM hub.finding"), "4");
+    assert_eq!(database.sql("SELECT count(*) FROM hub.alarm"), "0");
+}
+
 #[tokio::test]
 async fn two_instances_at_once_never_interleave_and_one_that_is_killed_is_not_missed() {
     let Some(mut first) = Hub::with_tenant() else { return };

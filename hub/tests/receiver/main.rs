@@ -8,6 +8,7 @@ mod people;
 mod proof;
 mod pushes;
 mod registration;
+mod stranger;
 mod support;
 mod tampering;
 mod tenants;

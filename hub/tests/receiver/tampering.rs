@@ -1,5 +1,7 @@
 //! Logs that are not what they were: each way is found, kept as an alarm, told, and changes nothing that is stored.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use sitewarden_log::{Consistency, pack, tree};
 
@@ -111,6 +113,120 @@ async fn a_site_that_replays_another_sites_records_is_found_by_checkpoint_and_by
         "one|verified\ntwo|replayed"
     );
     assert_eq!(alarms(&hub), "bad-checkpoint 0 x1\nstatement-replayed 2 x1");
+}
+
+/// A batch of these records out of which one was cut.
+fn without(site: &Site, seqs: std::ops::RangeInclusive<u64>, cut: u64) -> Vec<u8> {
+    let checkpoint = site.checkpoint(*seqs.end());
+    let raw = String::from_utf8(site.raw(seqs, Some(&checkpoint))).expect("JSON is UTF-8");
+    let place = |seq: u64| raw.find(&format!("{{\"seq\":\"{seq}\"")).expect("it is there");
+    pack(format!("{}{}", &raw[..place(cut)], &raw[place(cut + 1)..]).as_bytes()).expect("compressed")
+}
+
+#[tokio::test]
+async fn a_flipped_byte_a_removed_record_and_a_forked_tail_in_a_batch_store_nothing_of_it() {
+    let Some(hub) = Hub::with_tenant() else { return };
+    let (mut site, api) = Site::registered(&hub, "north", "one").await;
+    site.raise(1, "Cold room too warm");
+    site.fill(3);
+    site.push_from(&api, 1).await;
+    let here = hub.database.sql("SELECT seq, encode(leaf, 'hex') FROM hub.record ORDER BY seq");
+    site.fill(4);
+    let (honest, checkpoint) = (site.records.clone(), site.checkpoint(8));
+
+    // Every byte on its way, one after the other. What is taken all the same (an unused bit of the frame, the name of the checkpoint's
+    // member) has the records as the site wrote them.
+    hub.database.sql(
+        "CREATE TABLE public.before AS SELECT size, frontier, checkpoint_size, checkpoint FROM hub.site",
+    );
+    let leaves: Vec<String> = (5..=8).map(|seq| STANDARD.encode(site.leaf(seq))).collect();
+    let packed = site.batch(5..=8, Some(&checkpoint));
+    let mut harmless = 0;
+    for place in 0..packed.len() {
+        let mut flipped = packed.clone();
+        flipped[place] ^= 0x04;
+        let answer = api.push(flipped).await;
+        if answer.status == 200 {
+            harmless += 1;
+            let stored = "SELECT encode(leaf, 'base64') FROM hub.record WHERE seq > 4 ORDER BY seq";
+            assert_eq!(hub.database.sql(stored), leaves.join("\n"), "byte {place}");
+            hub.database.sql(
+                "DELETE FROM hub.record WHERE seq > 4; UPDATE hub.site s SET size = b.size, frontier = b.frontier,
+                    checkpoint_size = b.checkpoint_size, checkpoint = b.checkpoint FROM public.before b",
+            );
+            continue;
+        }
+        assert!((400..500).contains(&answer.status), "byte {place}: {} {}", answer.status, answer.text);
+    }
+    assert!(harmless * 10 < packed.len(), "{harmless} of {} bytes may be flipped", packed.len());
+    // One letter in a record.
+    site.records[5].body = site.records[5].body.replace("filler", "filter");
+    api.push(site.batch(5..=8, Some(&checkpoint))).await.problem(409, "log-forked");
+    site.records.clone_from(&honest);
+    // A record is missing, and the ones after it keep their numbers or move up.
+    api.push(without(&site, 5..=8, 6)).await.problem(422, "bad-batch");
+    site.records.remove(5);
+    site.fill(1);
+    api.push(site.batch(5..=8, Some(&checkpoint))).await.problem(409, "log-forked");
+    // A tail that leaves what is here at its last record, whether signed or not.
+    site.records.clone_from(&honest);
+    site.records[3].kind = "device.lost".to_owned();
+    api.push(site.batch(2..=8, Some(&site.checkpoint(8)))).await.problem(409, "log-forked");
+    api.push(site.batch(2..=8, None)).await.problem(409, "log-forked");
+
+    assert_eq!(hub.database.sql("SELECT seq, encode(leaf, 'hex') FROM hub.record ORDER BY seq"), here);
+    assert_eq!(hub.database.sql("SELECT size, checkpoint_size FROM hub.site"), "4|4");
+    let told = alarms(&hub);
+    assert!(told.contains("log-forked 8 x") && told.contains("log-forked 4 x2"), "{told}");
+    site.records = honest;
+    assert_eq!(site.push_from(&api, 5).await, "9");
+}
+
+#[tokio::test]
+async fn a_replayed_statement_is_seen_wherever_in_a_batch_it_stands() {
+    let Some(hub) = Hub::with_tenant() else { return };
+    let (mut site, api) = Site::registered(&hub, "north", "one").await;
+    let (mut thief, thiefs) = Site::registered(&hub, "north", "two").await;
+    let agent = Agent::new(1);
+    let told = |id: u64, sequence: u64| agent.finding(id, sequence, &agent.statement(sequence));
+    site.append("agent.enrolled", &agent.enrolled());
+    site.append("finding.raised", &told(1, 1));
+    site.append("finding.repeated", &told(1, 2));
+    site.append("finding.cleared", &told(1, 3));
+    // The first statement once more, for another finding, which has a fresh one right after it.
+    site.append("finding.raised", &told(2, 1));
+    site.append("finding.repeated", &told(2, 4));
+    site.push_from(&api, 1).await;
+
+    let claimed = "SELECT sequence, finding FROM hub.statement ORDER BY sequence";
+    assert_eq!(hub.database.sql(claimed), "1|1\n2|1\n3|1\n4|2", "each is taken, not the newest alone");
+    assert_eq!(
+        hub.database.sql("SELECT id, signature, sequence FROM hub.finding ORDER BY id"),
+        "1|verified|3\n2|verified|4"
+    );
+    assert_eq!(alarms(&hub), "statement-replayed 5 x1");
+
+    // Another site of the tenant takes those from the middle: as the newest of a finding, and behind a person's act.
+    thief.append("agent.enrolled", &agent.enrolled());
+    thief.append("finding.raised", &told(8, 2));
+    thief.append("finding.acknowledged", &finding(8, "Cold room too warm", "critical", "acknowledged"));
+    thief.append("finding.raised", &told(9, 5));
+    thief.append("finding.repeated", &told(9, 3));
+    thief.push_from(&thiefs, 1).await;
+
+    assert_eq!(
+        hub.database.sql("SELECT id, signature FROM hub.finding WHERE id > 7 ORDER BY id"),
+        "8|replayed\n9|replayed"
+    );
+    assert_eq!(alarms(&hub), "statement-replayed 5 x1\nstatement-replayed 2 x1\nstatement-replayed 5 x1");
+    assert_eq!(
+        hub.database.sql(&format!("{claimed} LIMIT 4")),
+        "1|1\n2|1\n3|1\n4|2",
+        "what was taken first stays"
+    );
+    // The same batch again says nothing new.
+    thief.push_from(&thiefs, 1).await;
+    assert_eq!(hub.database.sql("SELECT sum(count) FROM hub.alarm"), "3");
 }
 
 #[tokio::test]

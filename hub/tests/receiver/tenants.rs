@@ -105,6 +105,48 @@ fn by_sql(hub: &Hub) {
 }
 
 #[tokio::test]
+async fn a_site_that_replays_another_tenants_records_reaches_nothing_of_it() {
+    let Some(hub) = Hub::with_tenant() else { return };
+    hub.database.admin(&["tenant", "create", "south"]);
+    let (mut site, api) = Site::registered(&hub, "north", "one").await;
+    let (mut thief, thiefs) = Site::registered(&hub, "south", "two").await;
+    let agent = Agent::new(1);
+    site.append("agent.enrolled", &agent.enrolled());
+    site.append("finding.raised", &agent.finding(1, 9, &agent.statement(9)));
+    site.push_from(&api, 1).await;
+    let norths = "SELECT r.seq, encode(r.leaf, 'hex'), f.signature, s.finding FROM hub.record r
+        JOIN hub.site t ON t.id = r.site AND t.name = 'one' JOIN hub.finding f ON f.site = t.id JOIN hub.statement s ON s.site = t.id ORDER BY 1";
+    let before = hub.database.sql(norths);
+
+    // As they are, with the other's checkpoint: refused. Without one, and then with one of its own: a log of the thief's.
+    thiefs.push(site.batch(1..=2, Some(&site.checkpoint(2)))).await.problem(422, "bad-checkpoint");
+    thief.records.clone_from(&site.records);
+    thiefs.push(site.batch(1..=1, None)).await.expect(200);
+    assert_eq!(thief.push_from(&thiefs, 1).await, "3");
+
+    assert_eq!(hub.database.sql(norths), before);
+    let password = hub.database.account("north", "elin");
+    let elin = Api::signed_in(&hub, "elin", &password).await;
+    let findings = elin.get("/v1/findings").await.expect(200);
+    assert_eq!(findings["items"].as_array().map(Vec::len), Some(1), "{findings}");
+    assert_eq!(
+        (&findings["items"][0]["site_name"], &findings["items"][0]["signature"]),
+        (&"one".into(), &"verified".into())
+    );
+    let alarms = elin.get("/v1/alarms").await.expect(200);
+    assert_eq!(
+        alarms["items"].as_array().map(Vec::len),
+        Some(0),
+        "the honest tenant is not disturbed: {alarms}"
+    );
+    let told =
+        hub.database.sql("SELECT t.name, a.kind FROM hub.alarm a JOIN hub.tenant t ON t.id = a.tenant");
+    assert_eq!(told, "south|bad-checkpoint");
+    site.fill(1);
+    assert_eq!(site.push_from(&api, 3).await, "4", "it goes on");
+}
+
+#[tokio::test]
 async fn every_table_of_tenants_forces_row_level_security_also_on_its_owner() {
     let Some(hub) = Hub::with_tenant() else { return };
 

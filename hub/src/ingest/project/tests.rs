@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use sitewarden_core::Timestamp;
+use sitewarden_wire::keys::DeviceId;
 
 use super::*;
 

@@ -61,11 +61,17 @@ impl Api {
 
     /// A browser that signed in.
     pub(crate) async fn signed_in(hub: &Hub, login: &str, password: &str) -> Self {
+        Self::signed_in_with(hub, login, password).await.0
+    }
+
+    /// The same with its session's cookie.
+    pub(crate) async fn signed_in_with(hub: &Hub, login: &str, password: &str) -> (Self, String) {
         let api = Self::new(hub, None).with("x-sitewarden", "1");
         let answer = api.post("/v1/session", &json!({ "login": login, "password": password })).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
         let cookie = answer.headers["set-cookie"].to_str().expect("an ASCII cookie").to_owned();
-        api.with("cookie", cookie.split(';').next().expect("a cookie has a value"))
+        let cookie = cookie.split(';').next().expect("a cookie has a value").to_owned();
+        (api.with("cookie", &cookie), cookie)
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

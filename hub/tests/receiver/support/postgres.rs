@@ -53,7 +53,7 @@ impl Drop for Name {
 static SHARED: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
-fn project() -> PathBuf {
+pub(crate) fn project() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the hub's folder lies in the project's").to_owned()
 }
 
@@ -128,6 +128,18 @@ impl Cluster {
     /// Starts or stops it.
     pub(crate) fn script(&self, verb: &str) {
         succeed(Command::new(project().join("scripts/postgres.sh")).arg(verb).arg(self.folder.path()));
+    }
+
+    /// Ends the server at once, without a checkpoint: what its write-ahead log holds is all that is left.
+    pub(crate) fn crash(&self) {
+        let file = self.folder.path().join("data/postmaster.pid");
+        let read =
+            || std::fs::read_to_string(&file).ok().and_then(|text| text.lines().next().map(str::to_owned));
+        let process = read().expect("the server's process id");
+        succeed(Command::new("kill").args(["-QUIT", "--", &process]));
+        while Path::new("/proc").join(&process).exists() {
+            std::thread::yield_now();
+        }
     }
 
     /// Runs statements by psql; rows are lines, columns are separated by `|`.
