@@ -15,13 +15,13 @@ use crate::support::process::run;
 use crate::support::wait::wait_for;
 
 mod enrolment;
-mod firmware;
+pub(crate) mod firmware;
 mod hostile;
 
-const TCP: &str = "[agents]\nlisten = \"127.0.0.1:0\"\n";
+pub(crate) const TCP: &str = "[agents]\nlisten = \"127.0.0.1:0\"\n";
 /// Above 60 % for 0.3 s, until it is below 55 %.
-const DAMP: &str = "0 70000";
-const DRY: &str = "0 45000";
+pub(crate) const DAMP: &str = "0 70000";
+pub(crate) const DRY: &str = "0 45000";
 
 /// `sitewarden enrol agent CODE`, as a technician types it.
 async fn enrol(site: &Site, code: &str, name: &str) -> Value {
@@ -48,7 +48,7 @@ async fn device(api: &Api, id: &str, what: &str, is: impl Fn(&Value) -> bool) ->
 }
 
 /// Waits until this is true of the one finding of the agent's rule 4.
-async fn finding(api: &Api, id: &str, what: &str, is: impl Fn(&Value) -> bool) -> Value {
+pub(crate) async fn finding(api: &Api, id: &str, what: &str, is: impl Fn(&Value) -> bool) -> Value {
     wait_for(&format!("the agent's finding to be {what}"), || async {
         let findings = api.list("/api/v1/findings").await;
         let asset = format!("{id}:1");
@@ -86,7 +86,7 @@ fn once_each(statements: &[(String, u64)]) {
 }
 
 /// Enrols the agent and gives it its rule.
-async fn linked(site: &Site, api: &Api, agent: &Agent) -> String {
+pub(crate) async fn linked(site: &Site, api: &Api, agent: &Agent) -> String {
     enrol(site, &agent.code().await, "Cold room").await;
     let id = agent.id().await;
     device(api, &id, "connected", |device| device["link"]["connected"] == true).await;
@@ -95,7 +95,7 @@ async fn linked(site: &Site, api: &Api, agent: &Agent) -> String {
     id
 }
 
-async fn bridged(firmware: &Firmware, folder: &Path, gateway: &Gateway) -> (Bridge, Agent) {
+pub(crate) async fn bridged(firmware: &Firmware, folder: &Path, gateway: &Gateway) -> (Bridge, Agent) {
     let bridge = Bridge::start().await;
     bridge.to(gateway.agents());
     let agent = Agent::start(firmware, folder, &Line::Tcp(bridge.address)).await;

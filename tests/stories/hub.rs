@@ -2,6 +2,8 @@
 //!
 //! On the hub every record and finding stands exactly once, and Go's own note and merkle packages check what the hub gives as proof.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use crate::proofs::{notarize, notary};
@@ -21,7 +23,7 @@ async fn raise(gateway: &Gateway, device: &str) {
     mosquitto::publish(gateway.mqtt(), &message).await.success();
 }
 
-async fn register(site: &Site, hub: &Hub, cloud: &Cloud) {
+pub(crate) async fn register(site: &Site, hub: &Hub, cloud: &Cloud) {
     let (code, ca) = (cloud.claim().await, cloud.ca());
     let ca = ca.to_str().expect("a path in UTF-8");
     let arguments =
@@ -42,7 +44,7 @@ async fn proven(operator: &Api, device: &str) -> Value {
 }
 
 /// Somebody holds the hub's table of findings: a batch with a finding stands inside of its transaction.
-async fn hold(cloud: &Cloud) -> Running {
+pub(crate) async fn hold(cloud: &Cloud) -> Running {
     let holder = cloud.postgres.hold("hub", "BEGIN; LOCK TABLE hub.finding; SELECT pg_sleep(600)");
     wait_for("the lock", || async {
         let held = "SELECT count(*) FROM pg_locks WHERE relation = 'hub.finding'::regclass AND granted AND mode = 'AccessExclusiveLock'";
@@ -53,7 +55,7 @@ async fn hold(cloud: &Cloud) -> Running {
     holder
 }
 
-async fn stands_inside(cloud: &Cloud) {
+pub(crate) async fn stands_inside(cloud: &Cloud) {
     wait_for("the hub to stand inside of its transaction", || async {
         let waits = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'sitewarden-hub' AND wait_event_type = 'Lock'";
         let waits = cloud.query(waits).await;
@@ -62,9 +64,22 @@ async fn stands_inside(cloud: &Cloud) {
     .await;
 }
 
-async fn release(cloud: &Cloud, holder: Running) {
+pub(crate) async fn release(cloud: &Cloud, holder: Running) {
     cloud.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()").await;
     drop(holder);
+}
+
+/// Go's own note and merkle packages agree that the checkpoint is signed and holds each record.
+pub(crate) async fn checked_by_go(notary: &Path, proof: &Value) {
+    for record in proof["records"].as_array().expect("records") {
+        let mut inclusion = record["inclusion"].clone();
+        inclusion["seq"] = record["seq"].clone();
+        let document = json!({
+            "key": proof["log_key"], "note": proof["checkpoint"], "record": record["bytes"], "inclusion": inclusion,
+        });
+        let said = notarize(notary, &document).await.success();
+        assert_eq!(said.lines().collect::<Vec<_>>(), ["checkpoint holds", "inclusion holds"]);
+    }
 }
 
 #[tokio::test]
@@ -107,15 +122,7 @@ async fn a_finding_stands_once_on_the_hub_whatever_is_killed_and_go_checks_its_p
     assert_eq!((titles.as_str(), &*cloud.query("SELECT count(*) FROM hub.alarm").await), ("3", "0"));
     let (id, number) = (finding["site"].as_str().expect("text"), finding["id"].as_str().expect("text"));
     let proof = operator.get(&format!("/v1/sites/{id}/findings/{number}/proof")).await.expect(200);
-    for record in proof["records"].as_array().expect("records") {
-        let mut inclusion = record["inclusion"].clone();
-        inclusion["seq"] = record["seq"].clone();
-        let document = json!({
-            "key": proof["log_key"], "note": proof["checkpoint"], "record": record["bytes"], "inclusion": inclusion,
-        });
-        let said = notarize(&notary, &document).await.success();
-        assert_eq!(said.lines().collect::<Vec<_>>(), ["checkpoint holds", "inclusion holds"]);
-    }
+    checked_by_go(&notary, &proof).await;
     gateway.stop().await;
 }
 

@@ -18,6 +18,7 @@ mod descriptors;
 mod devices;
 mod doctor;
 mod durability;
+mod fleet;
 mod full_disk;
 mod health;
 mod hub;

@@ -46,7 +46,7 @@ async fn an_agent_on_a_serial_line_enrols_reports_and_its_signed_finding_verifie
     let signed = statement["bytes"].as_str().expect("the signed bytes").to_owned();
     let records = api.list("/api/v1/audit?kind=agent.enrolled").await;
     let key = records[0]["body"]["signing_key"].as_str().expect("the log has the key").to_owned();
-    verified_by_pycose(&signed, &key, &raised).await;
+    verified_by_pycose(&signed, &key, &statement["sequence"]).await;
     verified_by_openssl(folder.path(), &signed, &key).await;
 
     gateway.kill();
@@ -80,13 +80,13 @@ async fn an_agent_on_a_serial_line_enrols_reports_and_its_signed_finding_verifie
     run(&mut site.command(&["verify"]), b"").await.success();
 }
 
-async fn verified_by_pycose(signed: &str, key: &str, raised: &Value) {
+pub(crate) async fn verified_by_pycose(signed: &str, key: &str, number: &Value) {
     let mut python = Command::new(project().join(".venv/bin/python"));
     python.arg(project().join("tests/stories/peers/cose_verify.py"));
     let said = run(python.args([signed, key]), b"").await.success();
     let payload: Value = serde_json::from_str(&said).expect("JSON");
     let sequence = payload["1"].as_u64().expect("its number").to_string();
-    assert_eq!(raised["evidence"]["statement"]["sequence"], *sequence);
+    assert_eq!(*number, *sequence);
     assert_eq!((&payload["6"], &payload["12"]), (&json!(4), &json!(60_000)), "rule and limit: {payload}");
     let mut changed = STANDARD.decode(signed).expect("base64");
     let middle = changed.len() - 70;
@@ -98,7 +98,7 @@ async fn verified_by_pycose(signed: &str, key: &str, raised: &Value) {
 }
 
 /// Takes a COSE_Sign1 of the agent's form apart by hand: RFC 9052 §4.4 says what is signed.
-async fn verified_by_openssl(folder: &Path, signed: &str, key: &str) {
+pub(crate) async fn verified_by_openssl(folder: &Path, signed: &str, key: &str) {
     let Some(openssl) = program("openssl") else { return };
     let cose = STANDARD.decode(signed).expect("base64");
     // d2 84 | 58 len protected | a0 | 58 len payload | 58 40 signature
