@@ -13,7 +13,7 @@ run: ## Build everything and start the demo site; prints the https address
 hub: ## Start PostgreSQL in a private folder and the hub; prints address, login, password and a claim code
 	@scripts/hub.sh
 
-run-fleet: ## Start the hub and two demo sites that report to it; prints the addresses
+run-fleet: ## Start the hub, two demo sites that report to it and an agent in QEMU; prints the addresses
 	@scripts/run-fleet.sh
 
 test: ## Lint, unit tests, stories with real peers, browser walk (PART=name for one part)
