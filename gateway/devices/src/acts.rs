@@ -123,8 +123,11 @@ fn cut(text: &str) -> &str {
 
 /// When the inventory is full, the device that awaits approval longest goes; approved ones never do.
 pub(crate) fn make_room(tx: &Tx<'_>) -> Result<Option<String>, DeviceError> {
-    let count: usize =
-        tx.sql().query_row("SELECT count(*) FROM device", [], |row| row.get(0)).doing("counting devices")?;
+    let count: usize = tx
+        .sql()
+        .prepare_cached("SELECT count(*) FROM device")
+        .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
+        .doing("counting devices")?;
     if count < DEVICES {
         return Ok(None);
     }

@@ -43,7 +43,8 @@ pub(crate) fn get(conn: &Connection, id: &str) -> Result<Device, DeviceError> {
 
 /// Whether there is such a device.
 pub(crate) fn exists(conn: &Connection, id: &str) -> Result<bool, StoreError> {
-    conn.query_row("SELECT 1 FROM device WHERE id = ?1", params![id], |_| Ok(()))
+    conn.prepare_cached("SELECT 1 FROM device WHERE id = ?1")
+        .and_then(|mut statement| statement.query_row(params![id], |_| Ok(())))
         .optional()
         .map(|found| found.is_some())
         .doing("looking for a device")

@@ -194,7 +194,8 @@ impl Batch<'_> {
         let id = u64::try_from(self.tx.sql().last_insert_rowid()).unwrap_or_default();
         self.tx
             .sql()
-            .execute("UPDATE finding_total SET findings = findings + 1 WHERE id = 1", [])
+            .prepare_cached("UPDATE finding_total SET findings = findings + 1 WHERE id = 1")
+            .and_then(|mut statement| statement.execute([]))
             .doing("counting findings")?;
         let (_, json) = evidence::bounded(&self.run.first.evidence);
         evidence::put(self.tx, id, Part::First, &json)?;
@@ -321,7 +322,8 @@ fn count_change(finding: &mut Finding, now: Timestamp) {
 fn make_room(tx: &Tx<'_>) -> Result<bool, FindingError> {
     let total: u64 = tx
         .sql()
-        .query_row("SELECT findings FROM finding_total WHERE id = 1", [], |row| row.get(0))
+        .prepare_cached("SELECT findings FROM finding_total WHERE id = 1")
+        .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
         .doing("counting findings")?;
     if total < FINDINGS {
         return Ok(true);

@@ -123,7 +123,8 @@ impl Writer {
             return (Ran::Keep, Err(error));
         }
         let before = self.log.borrow().clone();
-        let tx = Tx { conn: &self.conn, now: (self.clock)(), log: &self.log, epoch: self.epoch.get(), space };
+        let (now, epoch) = ((self.clock)(), self.epoch.get());
+        let tx = Tx { conn: &self.conn, now, log: &self.log, epoch, space, queue: &self.jobs };
         self.inside.store(true, Ordering::Relaxed);
         let ran = job.run(&tx);
         self.inside.store(false, Ordering::Relaxed);

@@ -11,6 +11,7 @@ use sitewarden_core::gate::PolicyEpoch;
 use sitewarden_core::{Action, Permit, Principal, Resource, Timestamp};
 
 use crate::error::StoreError;
+use crate::group::Jobs;
 use crate::site_log::append::LogState;
 use crate::space::Space;
 use sitewarden_log::limits::{RECORD_BYTES, RECORD_KIND_BYTES};
@@ -22,6 +23,7 @@ pub struct Tx<'a> {
     pub(crate) log: &'a RefCell<LogState>,
     pub(crate) epoch: Option<PolicyEpoch>,
     pub(crate) space: Space,
+    pub(crate) queue: &'a Jobs,
 }
 
 impl std::fmt::Debug for Tx<'_> {
@@ -59,6 +61,13 @@ impl Tx<'_> {
     #[must_use]
     pub const fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// Whether other closures wait for the writer. Long work of the background ends its step then, so that a message's
+    /// acknowledgement does not wait for it.
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        self.queue.len() > 0
     }
 
     /// What the disk has room for.

@@ -5,6 +5,8 @@
 
 #![deny(clippy::indexing_slicing)]
 
+use std::cell::RefCell;
+
 use thiserror::Error;
 
 use crate::limits::BLOCK_BYTES;
@@ -25,10 +27,23 @@ const ZSTD: u8 = 1;
 /// Below this size compression costs more than it saves.
 const SMALL: usize = 64;
 
+/// Level of zstd: the fastest; a block is compressed between a message and its acknowledgement.
+const LEVEL: i32 = 1;
+
+thread_local! {
+    /// Its tables are half a megabyte: made once for the writer thread and not for each block.
+    static COMPRESSOR: RefCell<Option<zstd::bulk::Compressor<'static>>> =
+        RefCell::new(zstd::bulk::Compressor::new(LEVEL).ok());
+}
+
+fn compressed(bytes: &[u8]) -> Option<Vec<u8>> {
+    COMPRESSOR.with_borrow_mut(|compressor| compressor.as_mut()?.compress(bytes).ok())
+}
+
 /// Frames bytes: compressed where that is smaller.
 pub(crate) fn pack(bytes: &[u8]) -> Vec<u8> {
     if bytes.len() >= SMALL
-        && let Ok(compressed) = zstd::bulk::compress(bytes, 1)
+        && let Some(compressed) = compressed(bytes)
         && compressed.len() + 4 < bytes.len()
         && let Ok(length) = u32::try_from(bytes.len())
     {

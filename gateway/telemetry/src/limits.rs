@@ -37,5 +37,10 @@ pub const MERGE_INTERVAL: Duration = Duration::from_secs(60);
 /// Entries that wait in the journal before a merge starts early, so that a query never reads a long tail.
 pub const MERGE_EARLY: u64 = 50_000;
 
-/// Chunk rows written or removed in one step of maintenance: some 5 ms of the writer.
+/// Rows written or removed in one step of maintenance: some 5 ms of the writer, which a step takes only while nobody else
+/// waits for it.
 pub const STEP_ROWS: usize = 200;
+
+/// Rows that a step writes or removes also while others wait: some 0.2 ms. Under a flood a merge of 2,000 rows takes 250
+/// commits.
+pub const STEP_ROWS_AWAITED: usize = 8;

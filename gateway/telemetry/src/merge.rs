@@ -3,9 +3,10 @@
 //! A merge reads and compresses outside of the writer, writes its chunks in short steps, and one last
 //! step makes them visible and the blocks invisible at once. A crash in between leaves chunks of a merge
 //! that never became visible; the next merge removes them. Invariants: a reading is visible in exactly
-//! one place; a step holds the writer for a few milliseconds.
+//! one place; a step holds the writer for a few milliseconds, and for less while somebody waits for it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use sitewarden_core::{Action, Gate, Permit, Reading, Resource, Timestamp};
@@ -14,7 +15,7 @@ use sitewarden_store::{SqlContext as _, Store, StoreError, Tx};
 use crate::TelemetryError;
 use crate::chunk::{self, HOUR, Point};
 use crate::journal::{self, Block};
-use crate::limits::{MERGE_ENTRIES, SERIES, SERIES_PER_ASSET, STEP_ROWS};
+use crate::limits::{MERGE_ENTRIES, SERIES, SERIES_PER_ASSET, STEP_ROWS, STEP_ROWS_AWAITED};
 use crate::unknown;
 
 /// What one merge did.
@@ -69,15 +70,9 @@ pub async fn merge(store: &Store, gate: &Gate) -> Result<Merged, TelemetryError>
     })
     .await?;
     let bytes: u64 = chunks.iter().map(|(.., bytes)| bytes.len() as u64).sum();
-    for part in parts(series) {
-        write(store, "naming series", move |tx| insert_series(tx, &part)).await?;
-    }
-    for part in parts(chunks) {
-        write(store, "writing chunks", move |tx| insert_chunks(tx, merge, &part)).await?;
-    }
-    for part in parts(latest) {
-        write(store, "keeping latest values", move |tx| insert_latest(tx, &part)).await?;
-    }
+    in_steps(store, "naming series", series, insert_series).await?;
+    in_steps(store, "writing chunks", chunks, move |tx, chunk| insert_chunk(tx, merge, chunk)).await?;
+    in_steps(store, "keeping latest values", latest, insert_latest).await?;
     let permit = gate.system("telemetry", Action::TelemetryAppend, Resource::site());
     let (last, block) = (plan.last, plan.block.unknown);
     write(store, "finishing a merge", move |tx| {
@@ -92,12 +87,8 @@ pub async fn merge(store: &Store, gate: &Gate) -> Result<Merged, TelemetryError>
             .map_err(TelemetryError::from)
     })
     .await?;
-    loop {
-        let removed = write(store, "removing merged blocks", remove_merged).await?;
-        if removed < STEP_ROWS {
-            return Ok(merged);
-        }
-    }
+    while write(store, "removing merged blocks", remove_merged).await? {}
+    Ok(merged)
 }
 
 async fn write<R: Send + 'static>(
@@ -108,8 +99,36 @@ async fn write<R: Send + 'static>(
     store.write(what, step).await.map_err(TelemetryError::write)
 }
 
-fn parts<T: Clone>(rows: Vec<T>) -> Vec<Vec<T>> {
-    rows.chunks(STEP_ROWS).map(<[T]>::to_vec).collect()
+/// Writes all rows, in steps that end when others wait for the writer.
+async fn in_steps<T: Send + Sync + 'static>(
+    store: &Store,
+    what: &'static str,
+    rows: Vec<T>,
+    insert: impl Fn(&Tx<'_>, &T) -> Result<(), TelemetryError> + Send + Sync + 'static,
+) -> Result<(), TelemetryError> {
+    let (rows, insert) = (Arc::new(rows), Arc::new(insert));
+    let mut done = 0;
+    while done < rows.len() {
+        let (rows, insert) = (Arc::clone(&rows), Arc::clone(&insert));
+        done += write(store, what, move |tx| {
+            let mut count = 0;
+            for row in rows.iter().skip(done) {
+                if is_over(tx, count) {
+                    break;
+                }
+                insert(tx, row)?;
+                count += 1;
+            }
+            Ok(count)
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// Whether a step that did so many rows ends here.
+fn is_over(tx: &Tx<'_>, rows: usize) -> bool {
+    rows >= STEP_ROWS || rows >= STEP_ROWS_AWAITED && tx.is_awaited()
 }
 
 fn plan(conn: &Connection) -> Result<Plan, TelemetryError> {
@@ -188,57 +207,61 @@ fn group(
     (new, chunks, latest, merged)
 }
 
-fn insert_series(tx: &Tx<'_>, rows: &[NewSeries]) -> Result<(), TelemetryError> {
-    let mut statement = tx
-        .sql()
+fn insert_series(tx: &Tx<'_>, (id, asset, metric, unit): &NewSeries) -> Result<(), TelemetryError> {
+    tx.sql()
         .prepare_cached("INSERT INTO reading_series (id, asset, metric, unit) VALUES (?1, ?2, ?3, ?4)")
-        .doing("preparing series")?;
-    for (id, asset, metric, unit) in rows {
-        statement.execute(params![id, asset, metric, unit]).doing("naming a series")?;
-    }
+        .doing("preparing series")?
+        .execute(params![id, asset, metric, unit])
+        .doing("naming a series")?;
     Ok(())
 }
 
-fn insert_chunks(tx: &Tx<'_>, merge: u64, rows: &[NewChunk]) -> Result<(), TelemetryError> {
+fn insert_chunk(
+    tx: &Tx<'_>,
+    merge: u64,
+    (series, hour, received, count, bytes): &NewChunk,
+) -> Result<(), TelemetryError> {
     tx.claim_bulk()?;
-    let mut statement = tx
-        .sql()
+    tx.sql()
         .prepare_cached(
             "INSERT INTO reading_chunk (series_id, hour, merge, received, count, bytes) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )
-        .doing("preparing chunks")?;
-    for (series, hour, received, count, bytes) in rows {
-        statement
-            .execute(params![series, hour, merge, received.micros(), count, bytes])
-            .doing("writing a chunk")?;
-    }
+        .doing("preparing chunks")?
+        .execute(params![series, hour, merge, received.micros(), count, bytes])
+        .doing("writing a chunk")?;
     Ok(())
 }
 
-fn insert_latest(tx: &Tx<'_>, rows: &[NewLatest]) -> Result<(), TelemetryError> {
-    let mut statement = tx
-        .sql()
+fn insert_latest(tx: &Tx<'_>, (series, time, bytes): &NewLatest) -> Result<(), TelemetryError> {
+    tx.sql()
         .prepare_cached(
             "INSERT INTO reading_latest (series_id, time, bytes) VALUES (?1, ?2, ?3)
              ON CONFLICT (series_id) DO UPDATE SET time = ?2, bytes = ?3 WHERE time <= ?2",
         )
-        .doing("preparing latest values")?;
-    for (series, time, bytes) in rows {
-        statement.execute(params![series, time.micros(), bytes]).doing("keeping a latest value")?;
-    }
+        .doing("preparing latest values")?
+        .execute(params![series, time.micros(), bytes])
+        .doing("keeping a latest value")?;
     Ok(())
 }
 
-fn remove_merged(tx: &Tx<'_>) -> Result<usize, TelemetryError> {
-    tx.sql()
+/// Removes blocks that are in chunks; true when more are left.
+fn remove_merged(tx: &Tx<'_>) -> Result<bool, TelemetryError> {
+    let mut statement = tx
+        .sql()
         .prepare_cached(
             "DELETE FROM reading_block WHERE id IN (
                  SELECT id FROM reading_block WHERE id <= (SELECT merged_block FROM reading_state) LIMIT ?1)",
         )
-        .doing("preparing to remove merged blocks")?
-        .execute(params![STEP_ROWS])
-        .doing("removing merged blocks")
-        .map_err(TelemetryError::from)
+        .doing("preparing to remove merged blocks")?;
+    let mut removed = 0;
+    while !is_over(tx, removed) {
+        let step = statement.execute(params![STEP_ROWS_AWAITED]).doing("removing merged blocks")?;
+        if step < STEP_ROWS_AWAITED {
+            return Ok(false);
+        }
+        removed += step;
+    }
+    Ok(true)
 }
 
 /// Bounds of what is kept.
