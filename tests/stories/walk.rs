@@ -1,18 +1,30 @@
 //! An owner's first day in Chromium: wizard, empty pages, a finding that appears while the page is open.
 //!
+//! All of it with the cable cut: the network has nothing but the loopback.
 //! The device is real: enrolled at the console, reporting by mosquitto_pub. Screenshots of every page stay in
 //! the target folder (`tmp/screens`).
+
+use std::io::ErrorKind;
 
 use serde_json::{Value, json};
 
 use crate::support::browser::{Browser, unexpected};
 use crate::support::gateway::Site;
 use crate::support::mosquitto;
+use crate::support::network;
 use crate::support::process::run;
+
+/// An address of documentation (RFC 5737): nobody's.
+const ELSEWHERE: &str = "192.0.2.1:443";
 
 #[tokio::test]
 async fn the_wizard_then_a_finding_appears_without_reload() {
+    if !network::cut("walk::the_wizard_then_a_finding_appears_without_reload").await {
+        return;
+    }
     let (Some(browser), Some(())) = (Browser::installed(), mosquitto::installed()) else { return };
+    let way_out = std::net::TcpStream::connect(ELSEWHERE).map_err(|error| error.kind());
+    assert_eq!(way_out.err(), Some(ErrorKind::NetworkUnreachable), "the cable is not cut");
     let site = Site::new("");
     let gateway = site.start().await;
     let said =

@@ -16,6 +16,7 @@ pub(crate) mod mosquitto;
 pub(crate) mod mount;
 pub(crate) mod mqtt;
 pub(crate) mod need;
+pub(crate) mod network;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod trace;
