@@ -35,6 +35,9 @@ pub const READ_BUFFER_BYTES: usize = 64 * 1_024;
 /// Bytes of one connection that are handled in one turn before the others have theirs (fair scheduling).
 pub const BYTES_PER_TURN: usize = READ_BUFFER_BYTES;
 
+/// Connections that the kernel tells of in one call.
+pub const READY_EVENTS: usize = 512;
+
 /// Connections served in one turn before buffers are flushed, so that a crowd does not delay the flush.
 pub const CONNECTIONS_PER_TURN: usize = 256;
 

@@ -232,3 +232,15 @@ pub(crate) fn same_principal(one: &Principal, other: &Principal) -> bool {
         _ => one == other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ten thousand idle devices have one of each; what most never need is behind a pointer.
+    #[test]
+    fn what_every_connection_has_is_small() {
+        assert!(size_of::<Conn>() <= 144, "{}", size_of::<Conn>());
+        assert!(size_of::<Session>() <= 128, "{}", size_of::<Session>());
+    }
+}

@@ -9,7 +9,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use sitewarden_core::time::Monotonic;
 use socket2::{Domain, Protocol, SockRef, Socket as RawSocket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
@@ -20,6 +19,7 @@ use super::BrokerError;
 use super::clock::Clock;
 use super::config::{ListenerConfig, Transport};
 use super::link::Socket;
+use super::tls::Secured;
 use crate::core::Peer;
 use crate::limits::{ACCEPT_BACK_OFF_MILLIS, Limit, Limits, WATCH_SECONDS};
 use crate::metrics::Metrics;
@@ -137,6 +137,8 @@ async fn accept_all(listener: TcpListener, tls: Option<TlsAcceptor>, door: Door)
         }
         match &tls {
             None => {
+                let Ok(socket) = socket.into_std() else { continue };
+                let socket = mio::net::TcpStream::from_std(socket);
                 let peer = Peer { address: address.ip(), listener: door.name.clone(), certificate: None };
                 let accepted = Accepted { socket: Socket::Plain(socket), peer, slot };
                 if door.accepted.send(accepted).await.is_err() {
@@ -172,9 +174,14 @@ async fn pause_after(error: &std::io::Error, door: &Door, quiet: bool) {
 }
 
 async fn shake_hands(tls: TlsAcceptor, socket: TcpStream, address: SocketAddr, slot: Slot, door: Door) {
-    let shaken = tokio::time::timeout(door.handshake, tls.accept(socket)).await;
-    let stream = match shaken {
-        Ok(Ok(stream)) => stream,
+    let shaken = tokio::time::timeout(door.handshake, async {
+        let stream = tls.accept(socket).await?;
+        let (socket, tls) = stream.into_inner();
+        Ok::<_, std::io::Error>(Secured::new(mio::net::TcpStream::from_std(socket.into_std()?), tls))
+    })
+    .await;
+    let secured = match shaken {
+        Ok(Ok(secured)) => secured,
         Ok(Err(error)) => {
             door.metrics.tls_failed.increment();
             tracing::debug!(%address, %error, "TLS handshake failed");
@@ -187,10 +194,9 @@ async fn shake_hands(tls: TlsAcceptor, socket: TcpStream, address: SocketAddr, s
             return;
         }
     };
-    let chain = stream.get_ref().1.peer_certificates();
-    let certificate = chain.and_then(|chain| chain.first()).map(|first| Bytes::copy_from_slice(first));
+    let certificate = secured.certificate();
     let peer = Peer { address: address.ip(), listener: door.name.clone(), certificate };
-    let accepted = Accepted { socket: Socket::Tls(Box::new(stream)), peer, slot };
+    let accepted = Accepted { socket: Socket::Tls(Box::new(secured)), peer, slot };
     // An error means that the broker is ending: the socket ends with it.
     let _ended = door.accepted.send(accepted).await;
 }

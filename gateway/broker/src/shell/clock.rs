@@ -29,12 +29,4 @@ impl Clock {
         let elapsed = self.start.elapsed().as_micros();
         Now { wall, mono: Monotonic::from_micros(u64::try_from(elapsed).unwrap_or(u64::MAX)) }
     }
-
-    /// The instant of a monotonic time, for the runtime's timer.
-    pub(super) fn instant(&self, at: Monotonic) -> tokio::time::Instant {
-        (self.start + std::time::Duration::from_micros(at.micros().min(FAR))).into()
-    }
 }
-
-/// A year: further away is as good, and does not overflow.
-const FAR: u64 = 365 * 24 * 3_600 * 1_000_000;

@@ -1,8 +1,9 @@
 //! The shell: sockets, TLS, clocks and channels around the core.
 //!
 //! Config -> build -> spawn: `build` binds every listener and reads the store, and may fail; `spawn` starts
-//! the broker's own thread with a current-thread runtime, and cannot. No protocol here. Invariant: one
-//! task owns the core; everything else talks to it through bounded channels.
+//! the broker's two threads, and cannot: one owns the core and every connection, the other accepts, shakes hands
+//! and asks the admission. No protocol here. Invariant: one thread owns the core; everything else talks to it
+//! through bounded channels.
 
 mod accept;
 mod clock;
@@ -12,6 +13,7 @@ mod link;
 mod log;
 mod reactor;
 mod ready;
+mod tls;
 mod told;
 mod turn;
 
@@ -39,7 +41,8 @@ pub use self::config::{Config, ListenerConfig, Transport};
 pub use self::handle::Handle;
 
 use self::accept::{Counts, Listener};
-use self::reactor::Reactor;
+use self::reactor::{Reactor, Surroundings};
+use self::ready::Ready;
 
 /// A future that the broker's thread awaits.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -106,6 +109,7 @@ pub struct Broker {
     listeners: Vec<Listener>,
     loaded: Loaded,
     runtime: tokio::runtime::Runtime,
+    ready: Ready,
     metrics: Arc<Metrics>,
 }
 
@@ -133,7 +137,8 @@ pub fn build(config: Config, deps: Deps) -> Result<Broker, BrokerError> {
     };
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(BrokerError::Thread)?;
-    Ok(Broker { config, deps, listeners, loaded, runtime, metrics: Arc::default() })
+    let ready = Ready::new().map_err(BrokerError::Thread)?;
+    Ok(Broker { config, deps, listeners, loaded, runtime, ready, metrics: Arc::default() })
 }
 
 impl Broker {
@@ -155,22 +160,26 @@ impl Broker {
         let addresses = self.addresses();
         let metrics = self.metrics.clone();
         let (commands, inbox) = mpsc::channel(COMMAND_QUEUE);
-        let thread = std::thread::Builder::new().name("broker".to_owned());
-        let Self { config, deps, listeners, loaded, runtime, metrics: counters } = self;
-        let started = thread.spawn(move || {
-            runtime.block_on(async move {
-                let (accepted, sockets) = mpsc::channel(ACCEPT_QUEUE);
-                let counts = Counts::of(&config.limits);
+        let (accepted, sockets) = mpsc::channel(ACCEPT_QUEUE);
+        let Self { config, deps, listeners, loaded, runtime, ready, metrics: counters } = self;
+        let limits = config.limits;
+        let (bounds, door_counters, tasks) = (limits.clone(), counters.clone(), runtime.handle().clone());
+        let door = std::thread::Builder::new().name("broker-door".to_owned()).spawn(move || {
+            runtime.block_on(async {
+                let counts = Counts::of(&bounds);
                 for listener in listeners {
-                    listener.serve(&config.limits, &counts, &counters, &accepted);
+                    listener.serve(&bounds, &counts, &door_counters, &accepted);
                 }
-                drop(accepted);
-                let reactor = Reactor::new(config.limits, deps, counters, sockets, inbox, loaded);
-                tokio::task::unconstrained(reactor).await;
+                // The loop holds the other end until it ends.
+                accepted.closed().await;
             });
         });
-        if let Err(error) = started {
-            tracing::error!(%error, "the broker's thread did not start; no device is served");
+        let served = std::thread::Builder::new().name("broker".to_owned()).spawn(move || {
+            let surroundings = Surroundings { metrics: counters, ready, tasks, sockets, inbox };
+            Reactor::new(limits, deps, loaded, surroundings).run();
+        });
+        for error in [door.err(), served.err()].into_iter().flatten() {
+            tracing::error!(%error, "a thread of the broker did not start; no device is served");
         }
         Handle::new(addresses, metrics, commands)
     }

@@ -1,4 +1,4 @@
-//! The loop's state and its order: one future that owns the core and every connection.
+//! The loop's state and its order: one thread that owns the core and every connection.
 //!
 //! Each turn: answers of the pipeline, commands, new sockets, admissions, deadlines, sockets that are
 //! ready, then the batch and the flush. No `if` about the protocol. Invariant: a turn is bounded, so that
@@ -8,19 +8,18 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use sitewarden_core::time::{Monotonic, Now};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Sleep;
 use tokio_util::sync::PollSender;
 
 use super::accept::Accepted;
 use super::clock::Clock;
 use super::handle::Command;
 use super::link::Link;
-use super::ready::{LinkWaker, Ready};
+use super::ready::{Links, Ready};
 use super::told::Watch;
 use super::{Admission, Deps};
 use crate::admission::{Admitted, Refused};
@@ -49,13 +48,15 @@ pub(super) struct Reactor {
     pub(super) limits: Limits,
     pub(super) metrics: Arc<Metrics>,
     pub(super) clock: Clock,
-    pub(super) links: Vec<Option<Box<Link>>>,
-    pub(super) ready: Arc<Ready>,
+    pub(super) links: Links,
+    pub(super) ready: Ready,
     pub(super) held: Vec<Key>,
     pub(super) deadlines: BTreeSet<(Monotonic, Key, Deadline)>,
     pub(super) buffer: Vec<u8>,
     pub(super) turn_keys: Vec<Key>,
     admission: Arc<dyn Admission>,
+    /// Where admissions run.
+    tasks: tokio::runtime::Handle,
     epoch: tokio::sync::watch::Receiver<sitewarden_core::gate::PolicyEpoch>,
     epoch_moved: Pin<Box<dyn Future<Output = bool> + Send>>,
     pub(super) inlet: PollSender<Batch>,
@@ -64,10 +65,18 @@ pub(super) struct Reactor {
     inbox: mpsc::Receiver<Command>,
     judge: mpsc::Sender<Judged>,
     judged: mpsc::Receiver<Judged>,
-    timer: Pin<Box<Sleep>>,
-    pub(super) timer_at: Option<Monotonic>,
     watch: Watch,
     ending: Option<Ending>,
+}
+
+/// What the loop shares with the rest of the shell.
+pub(super) struct Surroundings {
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) ready: Ready,
+    /// Where admissions run.
+    pub(super) tasks: tokio::runtime::Handle,
+    pub(super) sockets: mpsc::Receiver<Accepted>,
+    pub(super) inbox: mpsc::Receiver<Command>,
 }
 
 struct Ending {
@@ -76,14 +85,8 @@ struct Ending {
 }
 
 impl Reactor {
-    pub(super) fn new(
-        limits: Limits,
-        deps: Deps,
-        metrics: Arc<Metrics>,
-        sockets: mpsc::Receiver<Accepted>,
-        inbox: mpsc::Receiver<Command>,
-        loaded: Loaded,
-    ) -> Self {
+    pub(super) fn new(limits: Limits, deps: Deps, loaded: Loaded, surroundings: Surroundings) -> Self {
+        let Surroundings { metrics, ready, tasks, sockets, inbox } = surroundings;
         let clock = Clock::default();
         let now = clock.now();
         let seed = u64::from_ne_bytes(now.wall.micros().to_ne_bytes());
@@ -97,12 +100,13 @@ impl Reactor {
             metrics,
             clock,
             links: Vec::new(),
-            ready: Arc::default(),
+            ready,
             held: Vec::new(),
             deadlines: BTreeSet::new(),
             buffer: vec![0; READ_BUFFER_BYTES],
             turn_keys: Vec::new(),
             admission,
+            tasks,
             epoch_moved: moved(deps.epoch.clone()),
             epoch: deps.epoch,
             inlet: PollSender::new(deps.inlet),
@@ -111,8 +115,6 @@ impl Reactor {
             inbox,
             judge,
             judged,
-            timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
-            timer_at: None,
             watch: Watch::default(),
             ending: None,
         }
@@ -165,18 +167,24 @@ impl Reactor {
             if self.ending.is_some() {
                 continue;
             }
-            let Accepted { socket, peer, slot } = accepted;
+            let Accepted { mut socket, peer, slot } = accepted;
             let key = self.core.open(now, peer);
-            let waker = Waker::from(LinkWaker::new(key, self.ready.clone()));
-            // The first look at the socket sets its waker.
-            waker.wake_by_ref();
+            if let Err(error) = self.ready.watch(socket.tcp(), key) {
+                tracing::warn!(%error, "a connection cannot be watched and is closed");
+                self.core.handle(now, Input::Closed { conn: key });
+                continue;
+            }
             let by = now.mono.after(Duration::from_secs(self.limits.connect_seconds.into()));
             self.deadlines.insert((by, key, Deadline::Connect));
             if self.links.len() <= key.slot() {
                 self.links.resize_with(key.slot() + 1, || None);
             }
             if let Some(place) = self.links.get_mut(key.slot()) {
-                *place = Some(Box::new(Link::new(key, socket, waker, slot, by)));
+                let mut link = Box::new(Link::new(key, socket, slot, by));
+                if link.is_readable() {
+                    self.ready.push(&mut link);
+                }
+                *place = Some(link);
             }
         }
         cx.waker().wake_by_ref();
@@ -203,7 +211,7 @@ impl Reactor {
                 Output::Admit { conn, request } => {
                     let (admission, judge) = (self.admission.clone(), self.judge.clone());
                     let patience = Duration::from_secs(self.limits.connect_seconds.into());
-                    tokio::spawn(async move {
+                    self.tasks.spawn(async move {
                         let answer = tokio::time::timeout(patience, admission.admit(*request)).await;
                         let answer = answer.unwrap_or_else(|_| {
                             let text = "the admission took too long".into();
@@ -223,19 +231,11 @@ impl Reactor {
         (link.key == key).then_some(link)
     }
 
-    fn set_timer(&mut self, cx: &mut Context<'_>) {
+    /// When the next turn is due without news.
+    fn next_deadline(&self) -> Option<Monotonic> {
         let ending = self.ending.as_ref().map(|ending| ending.by);
         let own = self.deadlines.first().map(|(at, ..)| *at);
-        let next = [self.core.next_deadline(), own, ending].into_iter().flatten().min();
-        let Some(next) = next else { return };
-        if self.timer_at != Some(next) {
-            self.timer_at = Some(next);
-            self.timer.as_mut().reset(self.clock.instant(next));
-        }
-        if self.timer.as_mut().poll(cx).is_ready() {
-            self.timer_at = None;
-            cx.waker().wake_by_ref();
-        }
+        [self.core.next_deadline(), own, ending].into_iter().flatten().min()
     }
 
     fn has_ended(&mut self, now: Now) -> bool {
@@ -263,34 +263,34 @@ fn moved(
     })
 }
 
-impl Future for Reactor {
-    type Output = ();
+impl Reactor {
+    /// Serves until the broker ends.
+    pub(super) fn run(mut self) {
+        let waker = self.ready.waker();
+        let mut cx = Context::from_waker(&waker);
+        while !self.turn(&mut cx) {
+            let longest = self.next_deadline().map(|at| at.since(self.clock.now().mono));
+            self.ready.wait(longest, &mut self.links);
+        }
+    }
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = &mut *self;
-        this.ready.set_main(cx.waker());
-        let now = this.clock.now();
-        if !this.pipeline_answers(cx, now) {
+    /// One turn. Whether it was the last.
+    fn turn(&mut self, cx: &mut Context<'_>) -> bool {
+        let now = self.clock.now();
+        if !self.pipeline_answers(cx, now) {
             // Without a pipeline nothing can be acknowledged: better no broker than a lying one.
-            this.end(now, None);
+            self.end(now, None);
         }
-        this.commands(cx, now);
-        this.new_sockets(cx, now);
-        this.admissions(cx, now);
-        this.due(now);
-        this.core.handle(now, Input::Timer);
-        this.serve_ready(now);
-        this.outputs(now);
-        this.watch.look(now, &this.metrics, &mut this.core);
-        this.hand_over(cx);
-        this.flush(now);
-        this.set_timer(cx);
-        if this.has_ended(now) {
-            return Poll::Ready(());
-        }
-        if !this.ready.is_empty() {
-            cx.waker().wake_by_ref();
-        }
-        Poll::Pending
+        self.commands(cx, now);
+        self.new_sockets(cx, now);
+        self.admissions(cx, now);
+        self.due(now);
+        self.core.handle(now, Input::Timer);
+        self.serve_ready(now);
+        self.outputs(now);
+        self.watch.look(now, &self.metrics, &mut self.core);
+        self.hand_over(cx);
+        self.flush(now);
+        self.has_ended(now)
     }
 }

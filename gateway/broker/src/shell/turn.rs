@@ -27,7 +27,7 @@ const MOVED_BYTES: usize = READ_BUFFER_BYTES / 2;
 
 /// How reading a connection ended.
 enum Read {
-    /// The socket has no more; its waker is set.
+    /// The socket has no more; the kernel tells when it has.
     Blocked,
     /// The turn's share is used up.
     Again,
@@ -44,6 +44,8 @@ impl Reactor {
         let mut keys = std::mem::take(&mut self.turn_keys);
         self.ready.take(CONNECTIONS_PER_TURN, &mut keys);
         for key in keys.drain(..) {
+            let Some(link) = self.link(key) else { continue };
+            link.queued = false;
             if self.core.wants_flush() {
                 self.wake(key);
             } else {
@@ -60,7 +62,7 @@ impl Reactor {
             let Some(link) = self.link(key) else { continue };
             if free {
                 link.held = false;
-                link.waker.wake_by_ref();
+                self.wake(key);
             } else {
                 self.held.push(key);
             }
@@ -68,8 +70,9 @@ impl Reactor {
     }
 
     pub(super) fn wake(&mut self, key: Key) {
-        if let Some(link) = self.link(key) {
-            link.waker.wake_by_ref();
+        let link = self.links.get_mut(key.slot()).and_then(Option::as_deref_mut);
+        if let Some(link) = link.filter(|link| link.key == key) {
+            self.ready.push(link);
         }
     }
 
@@ -87,8 +90,8 @@ impl Reactor {
             Read::Again => {
                 if let Some(link) = self.link(key) {
                     link.unfed = true;
-                    link.waker.wake_by_ref();
                 }
+                self.wake(key);
             }
             Read::Held => {
                 if let Some(link) = self.link(key) {
@@ -209,8 +212,8 @@ impl Reactor {
         for key in &dirty {
             if let Some(link) = self.link(*key) {
                 link.write_by.get_or_insert(now.mono);
-                link.waker.wake_by_ref();
             }
+            self.wake(*key);
         }
         self.core.recycle_dirty(dirty);
     }
