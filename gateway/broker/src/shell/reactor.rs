@@ -291,6 +291,9 @@ impl Reactor {
         self.watch.look(now, &self.metrics, &mut self.core);
         self.hand_over(cx);
         self.flush(now);
+        // A connection that broke while it was written to leaves its end, and perhaps its will.
+        self.hand_over(cx);
+        self.release_held();
         self.has_ended(now)
     }
 }

@@ -40,7 +40,6 @@ enum Read {
 impl Reactor {
     /// Serves connections that can be read or written.
     pub(super) fn serve_ready(&mut self, now: Now) {
-        self.release_held();
         let mut keys = std::mem::take(&mut self.turn_keys);
         self.ready.take(CONNECTIONS_PER_TURN, &mut keys);
         for key in keys.drain(..) {
@@ -55,8 +54,9 @@ impl Reactor {
         self.turn_keys = keys;
     }
 
-    /// Lets connections be read again that the core had held back.
-    fn release_held(&mut self) {
+    /// Lets connections be read again that the core had held back. At the end of a turn: a batch that was handed
+    /// over makes room, and nothing else may come to wake the loop.
+    pub(super) fn release_held(&mut self) {
         for key in std::mem::take(&mut self.held) {
             let free = self.core.may_read(key);
             let Some(link) = self.link(key) else { continue };

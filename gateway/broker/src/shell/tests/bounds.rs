@@ -2,7 +2,7 @@
 
 use super::super::{BrokerError, Deps, build};
 use super::harness::{Client, Running, connect, packet, plain, publish, start};
-use crate::limits::{Limit, Limits};
+use crate::limits::{BATCH_PUBLISHES, Limit, Limits};
 
 /// The honest pair still gets its message.
 fn honest(running: &Running) {
@@ -123,6 +123,17 @@ fn publishers_wait_while_the_pipeline_is_behind_and_nothing_is_lost() {
     publisher.send(&publish("x", b"", 1, 1));
     assert_eq!(publisher.packet(), (0x40, vec![0, 1]));
     assert_eq!(running.published.lock().unwrap().len(), 60_001);
+}
+
+#[test]
+fn a_burst_of_more_than_a_batch_goes_on_by_itself() {
+    let running = start(Limits::default());
+    let mut publisher = running.client("p");
+    let count = 3 * BATCH_PUBLISHES / 2;
+    // All of it is read at once, so that no news of the socket comes later; and nothing is answered.
+    publisher.send(&publish("a", b"", 0, 0).repeat(count));
+    running.wait_until("all are taken", |metrics| metrics.published.get() == count as u64);
+    running.wait_until("all are handed over", |_| running.published.lock().unwrap().len() == count);
 }
 
 /// A client that publishes nothing is still served.
