@@ -67,10 +67,9 @@ pub const FIELD_VALUES: usize = 1_024;
 /// Most keys (groups) that one rule remembers; the oldest sixteenth is evicted and counted.
 pub const KEYS_PER_RULE: usize = 10_000;
 
-/// Most things that all rules together remember (keys, matches in windows, values, events kept as evidence): 1,000
-/// rules with 10,000 keys each fit. A thing takes 50 to 400 bytes, so that this bounds the state to 6 GB in the worst
-/// case. When it is reached, the rule that remembers most gives up its oldest keys, which is counted.
-pub const STATE_ITEMS: usize = 16_777_216;
+/// Most bytes that all rules together remember (keys, matches in windows, values, events kept as evidence): an eighth of
+/// a box with 1 GB. When it is reached, the rule that remembers most gives up its oldest keys, which is counted.
+pub const STATE_BYTES: usize = 128 << 20;
 
 /// Entries of the queue of deadlines beyond two for each key; then those that were overtaken are removed.
 pub const TIMER_SLACK: usize = 1_024;
@@ -83,6 +82,13 @@ pub const WINDOW_EVENTS: usize = 4_096;
 
 /// Events that a window keeps whole as evidence; as many as one finding shows.
 pub const WINDOW_EVIDENCE: usize = sitewarden_core::limits::EVIDENCE_EVENTS;
+
+/// Events that a pending or raised condition keeps as evidence: the first and the latest ones.
+pub const HOLD_EVIDENCE: usize = 4;
+
+/// Most deadlines that `rules match` runs on their own between two events, then time jumps: a file with an event of
+/// 1970 and one of today is not judged second by second.
+pub const DEADLINES_BETWEEN_EVENTS: usize = 10_000;
 
 /// How far behind the newest event of its key an event may be and still count as merely late, in seconds.
 /// Beyond it the sender's clock was set back, and the key starts again from the new time.
@@ -114,6 +120,25 @@ pub const SHAPES: usize = 256;
 
 /// Most gates that all shapes together hold, at about 48 bytes each; reached, no shape is added.
 pub const SHAPE_ENTRIES: usize = 500_000;
+
+/// How often a shape has to come before gates are made for it: making them costs as much as some hundred events.
+pub const SHAPE_FREQUENT: u32 = if cfg!(test) { 2 } else { 16 };
+
+/// How often a shape has to come without a place before all shapes are forgotten in its favour; seldom enough that a
+/// sender of ever new shapes costs the others little.
+pub const SHAPE_STARVED: u32 = 4_096;
+
+/// Most texts that one vector search looks for at once; with more of them it is no longer the quicker one.
+pub const QUICK_TEXTS: usize = 48;
+
+/// Longest name of a log source in bytes that is remembered as it was written; longer ones are looked up each time.
+pub const SOURCE_BYTES: usize = 128;
+
+/// Most names of fields that are remembered to predict which comes next; a sender can make up any number of names.
+pub const NAMES: usize = 4_096;
+
+/// Longest name of a field in bytes that is remembered to predict which comes next.
+pub const NAME_BYTES: usize = 128;
 
 /// Most log sources whose routing is remembered; rule sets name a few dozen. Reached, all are made anew.
 pub const SOURCES: usize = 256;

@@ -13,6 +13,7 @@ use sitewarden_core::{FindingDraft, Monotonic, Now, Timestamp};
 
 use crate::engine::{Engine, Limits};
 use crate::error::RuleError;
+use crate::limits::DEADLINES_BETWEEN_EVENTS;
 use crate::set::RuleSet;
 
 /// What came of it.
@@ -148,13 +149,9 @@ pub fn run_with<N: AsRef<str>, T: AsRef<str>>(
     }
 }
 
-/// Most deadlines that run on their own between two events; then time jumps. It keeps a file with an event of 1970
-/// and one of today from being judged second by second.
-const DEADLINES: usize = 10_000;
-
 /// Runs the deadlines before an event at their own times, so that what only the clock decides is told as it would be.
 fn pass(engine: &mut Engine, now: Now, out: &mut Vec<FindingDraft>) {
-    for _ in 0..DEADLINES {
+    for _ in 0..DEADLINES_BETWEEN_EVENTS {
         let Some(due) = engine.next_deadline().filter(|due| *due < now.mono) else { return };
         let wall = now.wall.before(now.mono.since(due));
         engine.handle_timeout(Now { wall, mono: due }, out);

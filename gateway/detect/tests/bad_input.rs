@@ -119,6 +119,9 @@ fn a_flood_of_groups_is_bounded_and_counted() {
     assert!(engine.stats().evicted > 14_000, "{:?}", engine.stats());
 }
 
+/// Memory for some hundred keys with an event each.
+const LITTLE: usize = 1 << 20;
+
 #[test]
 fn all_rules_together_stay_bounded_and_the_flooded_one_pays() {
     let rule = |name: &str| {
@@ -132,35 +135,35 @@ fn all_rules_together_stay_bounded_and_the_flooded_one_pays() {
     let files = [("r.yml", rule("quiet") + &rule("loud") + base)];
     let (set, errors) = RuleSet::load(&files);
     assert_eq!(errors, []);
-    let mut engine = Engine::new(Arc::new(set), Limits { items: 3_000, ..Limits::default() });
+    let mut engine = Engine::new(Arc::new(set), Limits { state_bytes: LITTLE, ..Limits::default() });
     for n in 0..100 {
         assert_eq!(send(&mut engine, n, format!(r#"{{"quiet":1,"g":"q{n}"}}"#).as_bytes()), 1);
     }
     // Keys of one rule, matches in one window, values of one key.
     for n in 0..6_000 {
         send(&mut engine, n, format!(r#"{{"loud":1,"g":"l{n}"}}"#).as_bytes());
-        assert!(engine.items() <= 3_000, "{}", engine.items());
+        assert!(engine.state_bytes() <= LITTLE, "{}", engine.state_bytes());
     }
     for n in 0..4_000 {
         if n < 1_000 {
             send(&mut engine, n, br#"{"b":1,"g":"x"}"#);
         }
         send(&mut engine, n, format!(r#"{{"v":"v{n}","g":"x"}}"#).as_bytes());
-        assert!(engine.items() <= 3_000, "{}", engine.items());
+        assert!(engine.state_bytes() <= LITTLE, "{}", engine.state_bytes());
     }
     let stats = engine.stats();
     assert!(stats.evicted > 5_000, "{stats:?}");
     assert_eq!(stats.dropped, 4_000 - 1_024, "values of one key");
-    assert!(engine.items() > 2_000, "all of it is counted: {}", engine.items());
+    assert!(engine.state_bytes() > LITTLE / 2, "all of it is counted: {}", engine.state_bytes());
     // Whoever was quiet is still remembered: what is out is not told again.
     for n in 0..100 {
         assert_eq!(send(&mut engine, 6_000 + n, format!(r#"{{"quiet":1,"g":"q{n}"}}"#).as_bytes()), 0, "{n}");
     }
     // A snapshot of a larger box fits a smaller one.
-    let small = Limits { items: 200, keys_per_rule: 50 };
+    let small = Limits { state_bytes: LITTLE / 8, keys_per_rule: 50 };
     let engine =
         Engine::restore(engine.rules().clone(), small, &engine.snapshot(), Now::default()).expect("restored");
-    assert!(engine.items() <= 200, "{}", engine.items());
+    assert!(engine.state_bytes() <= LITTLE / 8, "{}", engine.state_bytes());
 }
 
 #[test]
@@ -175,10 +178,10 @@ fn chains_of_evictions_cost_little() {
         .collect();
     let (set, errors) = RuleSet::load(&[("r.yml", rules)]);
     assert_eq!(errors, []);
-    let mut engine = Engine::new(Arc::new(set), Limits { items: 6_000, ..Limits::default() });
+    let mut engine = Engine::new(Arc::new(set), Limits { state_bytes: LITTLE, ..Limits::default() });
     for n in 0..300 {
         send(&mut engine, n, format!(r#"{{"a":1,"g":"{n}"}}"#).as_bytes());
-        assert!(engine.items() <= 6_000);
+        assert!(engine.state_bytes() <= LITTLE);
     }
     let before = engine.stats().evicted;
     assert!(before > 50_000, "{before}");

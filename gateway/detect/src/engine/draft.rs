@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use sitewarden_core::finding::{Evidence, EvidenceAtom};
+use sitewarden_core::finding::{Evidence, EvidenceAtom, EvidenceEvent};
 use sitewarden_core::{AssetRef, FindingDraft, Timestamp};
 
 use super::correlate;
@@ -92,7 +92,7 @@ pub(crate) fn held(
             )
         }
     };
-    let mut events: Vec<_> = state.events.iter().map(|event| event.as_ref().clone()).collect();
+    let mut events: Vec<_> = state.events.iter().map(|event| EvidenceEvent::clone(event)).collect();
     if cleared {
         events.push(view.evidence());
     }
@@ -157,7 +157,7 @@ pub(crate) fn correlated(
             reason,
             rule_source: rule.source.to_string(),
             atoms: Vec::new(),
-            events: window.events.iter().map(|event| event.as_ref().clone()).collect(),
+            events: window.events.iter().map(|event| EvidenceEvent::clone(event)).collect(),
             window: window.span(),
             statement: None,
         },
@@ -238,6 +238,17 @@ pub(crate) fn gone(rule: &Rule, key: &Arc<str>, asset: Option<AssetRef>, time: T
     let mut draft = heard_again(rule, key, asset, time);
     draft.evidence.reason =
         format!("{}{} has ended: it is no longer in the inventory.", rule.title, subject(key));
+    draft
+}
+
+/// The end of a finding whose rule is no longer in force as it was.
+pub(crate) fn retired(rule: &Rule, key: &Arc<str>, asset: Option<AssetRef>, time: Timestamp) -> FindingDraft {
+    let mut draft = heard_again(rule, key, asset, time);
+    draft.evidence.reason = format!(
+        "{}{} has ended: its rule was changed or taken away. If the rule is in force and still holds, it tells so anew.",
+        rule.title,
+        subject(key)
+    );
     draft
 }
 

@@ -7,15 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sitewarden_core::finding::EvidenceEvent;
 use sitewarden_core::{AssetRef, Severity, Timestamp};
 
+use super::kept::KeptEvent;
 use super::timers::after;
-use crate::limits::{LATE_SECONDS, STEP_SECONDS};
+use crate::limits::{HOLD_EVIDENCE, LATE_SECONDS, STEP_SECONDS};
 use crate::rule::edge::{Edge, OnGap};
-
-/// Events kept of one pending or raised state: the first and the latest ones.
-const KEPT: usize = 4;
 
 /// The state of one key.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -37,7 +34,7 @@ pub(crate) struct Hold {
     /// Event time at which the condition began.
     pub(crate) first: Option<Timestamp>,
     /// What it rests on.
-    pub(crate) events: Vec<Arc<EvidenceEvent>>,
+    pub(crate) events: Vec<Arc<KeptEvent>>,
     /// What it is about.
     pub(crate) asset: Option<AssetRef>,
     /// How bad it was told to be.
@@ -197,8 +194,8 @@ impl Hold {
     }
 
     /// Keeps an event as evidence: the first and the latest ones.
-    pub(crate) fn keep(&mut self, event: Arc<EvidenceEvent>) {
-        if self.events.len() >= KEPT {
+    pub(crate) fn keep(&mut self, event: Arc<KeptEvent>) {
+        if self.events.len() >= HOLD_EVIDENCE {
             self.events.remove(1);
         }
         self.events.push(event);

@@ -62,6 +62,12 @@ impl Items for Keyed {
     fn items(&self) -> usize {
         self.hold.events.len()
     }
+
+    fn bytes(&self) -> usize {
+        self.hold.events.capacity() * size_of::<usize>()
+            + self.hold.events.iter().map(|event| event.bytes()).sum::<usize>()
+            + self.measure.as_ref().map_or(0, Measure::bytes)
+    }
 }
 
 /// What the matcher says of an event that is in the rule's scope.

@@ -30,6 +30,14 @@ enum Held {
 }
 
 impl Measure {
+    /// Bytes that it holds outside of itself.
+    pub(crate) const fn bytes(&self) -> usize {
+        match &self.stuck {
+            Some((_, Held::Text(text))) => text.capacity(),
+            Some((_, Held::Number(_))) | None => 0,
+        }
+    }
+
     /// Takes an event that is not late; whether all that the rule asks of changes holds. `None` when the event says
     /// nothing about it: it lacks the field, or is the previous one told twice. Then nothing changes.
     pub(crate) fn holds(&mut self, edge: &Edge, view: &View<'_>) -> Option<bool> {

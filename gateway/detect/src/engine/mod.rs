@@ -9,8 +9,10 @@ mod correlate;
 mod draft;
 mod hold;
 mod judge;
+mod kept;
 mod keyed;
 mod measure;
+mod reload;
 mod seen;
 mod silence;
 mod snapshot;
@@ -24,7 +26,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sitewarden_core::{Event, FindingDraft, LogSource, Monotonic, Now, Timestamp};
 
-use crate::limits::{AHEAD_SECONDS, KEYS_PER_RULE, STATE_ITEMS, UNSET_SECONDS};
+use crate::limits::{AHEAD_SECONDS, KEYS_PER_RULE, STATE_BYTES, UNSET_SECONDS};
 use crate::matcher::{Hit, Matcher, Source};
 use crate::rule::{Body, Rule};
 use crate::set::RuleSet;
@@ -43,13 +45,13 @@ pub use snapshot::SnapshotError;
 pub struct Limits {
     /// Most keys that one rule remembers.
     pub keys_per_rule: usize,
-    /// Most things that all rules together remember: keys, matches in windows, values, events kept as evidence.
-    pub items: usize,
+    /// Most bytes that all rules together remember: keys, matches in windows, values, events kept as evidence.
+    pub state_bytes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { keys_per_rule: KEYS_PER_RULE, items: STATE_ITEMS }
+        Self { keys_per_rule: KEYS_PER_RULE, state_bytes: STATE_BYTES }
     }
 }
 
@@ -88,6 +90,8 @@ pub struct Engine {
     timers: Timers,
     /// Monotonic time of the latest call, in microseconds.
     mono: i64,
+    /// Wall time of the latest call.
+    wall: Timestamp,
     /// Monotonic time of the first call, in microseconds.
     started: Option<i64>,
     /// Ends of findings that a call without matches brought; the next call gives them out.
@@ -136,6 +140,7 @@ impl Engine {
             states,
             timers: Timers::default(),
             mono: 0,
+            wall: Timestamp::default(),
             started: None,
             pending: Vec::new(),
             inventory: Vec::new(),
@@ -170,7 +175,13 @@ impl Engine {
     /// How many things the rules remember now: keys and what each of them remembers.
     #[must_use]
     pub fn items(&self) -> usize {
-        self.total.get()
+        self.total.get().items
+    }
+
+    /// How many bytes that takes, estimated rather too high ([`Limits::state_bytes`]).
+    #[must_use]
+    pub fn state_bytes(&self) -> usize {
+        self.total.get().bytes
     }
 
     /// How many deadlines are queued, overtaken ones included.
@@ -289,26 +300,6 @@ impl Engine {
         self.stay_bounded();
     }
 
-    /// Takes over another set. Rules whose text did not change keep their state.
-    pub fn replace(&mut self, set: Arc<RuleSet>) {
-        let old = std::mem::replace(&mut self.set, set);
-        *self.matcher = Matcher::new(self.set.program().clone());
-        let mut kept: std::collections::HashMap<(Arc<str>, u64), State> = old
-            .rules()
-            .iter()
-            .zip(std::mem::take(&mut self.states))
-            .map(|(rule, state)| ((rule.id.clone(), rule.fingerprint), state))
-            .collect();
-        let (limits, total) = (self.limits, self.total.clone());
-        let state = |rule: &Arc<Rule>| {
-            kept.remove(&(rule.id.clone(), rule.fingerprint)).unwrap_or_else(|| fresh(rule, limits, &total))
-        };
-        self.states = self.set.rules().iter().map(state).collect();
-        self.look_what_goes_on();
-        self.apply_inventory();
-        self.rebuild_timers();
-    }
-
     /// Notes which rules remember a key.
     fn look_what_goes_on(&mut self) {
         let remembers = |state: &State| matches!(state, State::Keyed(table) if table.len() > 0);
@@ -330,6 +321,7 @@ impl Engine {
     fn clock(&mut self, now: Now) {
         let mono = i64::try_from(now.mono.micros()).unwrap_or(i64::MAX / 4).min(i64::MAX / 4);
         self.mono = self.mono.max(mono);
+        self.wall = now.wall;
         if self.started.is_none() {
             self.started = Some(mono);
             self.mono = mono;

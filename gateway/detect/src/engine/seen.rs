@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sitewarden_core::Timestamp;
 
+use super::kept::ALLOCATION;
 use super::table::Items;
 use crate::limits::{FIRST_SEEN_VALUES, LATE_SECONDS};
 use crate::rule::edge_parts::FirstSeen;
@@ -26,6 +27,11 @@ pub(crate) struct Seen {
 impl Items for Seen {
     fn items(&self) -> usize {
         self.values.len()
+    }
+
+    fn bytes(&self) -> usize {
+        let texts: usize = self.values.keys().map(|value| value.len() + 2 * ALLOCATION).sum();
+        self.values.capacity() * (size_of::<(Arc<str>, Timestamp)>() + 1) + texts
     }
 }
 

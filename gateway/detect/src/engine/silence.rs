@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sitewarden_core::{AssetRef, Timestamp};
 
+use super::kept::ALLOCATION;
 use super::table::Items;
 use super::timers::after;
 
@@ -52,6 +53,12 @@ pub(crate) struct Asked {
 impl Items for Silence {
     fn items(&self) -> usize {
         self.arrivals.len()
+    }
+
+    fn bytes(&self) -> usize {
+        let texts = [&self.collapse, &self.told, &self.parent].into_iter().flatten();
+        self.arrivals.capacity() * size_of::<i64>()
+            + texts.map(|text| text.len() + 2 * ALLOCATION).sum::<usize>()
     }
 }
 

@@ -2,35 +2,53 @@
 //!
 //! Not ordered. When it is full, the sixteenth that was touched longest ago is evicted and counted: a flood of new
 //! keys costs a bounded amount each, and cannot push out what is in use. What a key remembers beside itself (matches
-//! in a window, values) is counted as well, over all tables together. Invariant: never more than `limit` keys.
+//! in a window, values) is counted as well, in things and in bytes, over all tables together. Invariant: never more
+//! than `limit` keys.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::kept::ALLOCATION;
+
 /// What a key remembers, for the bound over all rules.
 pub(crate) trait Items {
     /// How many things beside the key itself.
     fn items(&self) -> usize;
+
+    /// Bytes that it holds outside of itself.
+    fn bytes(&self) -> usize;
+}
+
+/// A number of things and what they weigh.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Count {
+    pub(crate) items: usize,
+    pub(crate) bytes: usize,
 }
 
 /// Things that all tables of an engine remember together.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Total(Arc<AtomicUsize>);
+pub(crate) struct Total(Arc<(AtomicUsize, AtomicUsize)>);
 
 impl Total {
-    pub(crate) fn get(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+    pub(crate) fn get(&self) -> Count {
+        Count { items: self.0.0.load(Ordering::Relaxed), bytes: self.0.1.load(Ordering::Relaxed) }
     }
 
-    fn add(&self, items: usize) {
-        self.0.fetch_add(items, Ordering::Relaxed);
+    fn add(&self, count: Count) {
+        self.0.0.fetch_add(count.items, Ordering::Relaxed);
+        self.0.1.fetch_add(count.bytes, Ordering::Relaxed);
     }
 
-    fn sub(&self, items: usize) {
-        self.0.fetch_sub(items, Ordering::Relaxed);
+    fn sub(&self, count: Count) {
+        self.0.0.fetch_sub(count.items, Ordering::Relaxed);
+        self.0.1.fetch_sub(count.bytes, Ordering::Relaxed);
     }
 }
+
+/// Bytes of one place in the queue of deadlines.
+const DEADLINE: usize = 32;
 
 /// A bounded map by key.
 #[derive(Debug)]
@@ -38,51 +56,63 @@ pub(crate) struct Table<V: Items> {
     entries: HashMap<Arc<str>, Slot<V>>,
     clock: u64,
     limit: usize,
-    /// Things in this table, as far as they are counted.
-    items: usize,
+    /// What is in this table, as far as it is counted.
+    count: Count,
     total: Total,
 }
 
 #[derive(Debug)]
 struct Slot<V> {
     touched: u64,
-    /// Things that this key is counted with, itself included.
-    counted: usize,
+    /// What this key is counted with, itself included.
+    counted: Count,
     value: V,
 }
 
 impl<V: Items> Drop for Table<V> {
     fn drop(&mut self) {
-        self.total.sub(self.items);
+        self.total.sub(self.count);
     }
 }
 
 impl<V: Items> Table<V> {
     pub(crate) fn new(limit: usize, total: Total) -> Self {
-        Self { entries: HashMap::new(), clock: 0, limit: limit.max(1), items: 0, total }
+        Self { entries: HashMap::new(), clock: 0, limit: limit.max(1), count: Count::default(), total }
     }
 
-    /// Things that this table remembers.
-    pub(crate) const fn items(&self) -> usize {
-        self.items
+    /// What this table remembers.
+    pub(crate) const fn count(&self) -> Count {
+        self.count
+    }
+
+    /// What a key and its value are counted with. A table that grew has room for twice its entries, and each key may
+    /// have two places in the queue of deadlines.
+    fn weigh(key: &str, value: &V) -> Count {
+        let entry = size_of::<(Arc<str>, Slot<V>)>() + 1;
+        let bytes = 2 * entry + key.len() + 2 * ALLOCATION + 2 * DEADLINE + value.bytes();
+        Count { items: 1 + value.items(), bytes }
     }
 
     /// Counts anew what a key remembers.
     pub(crate) fn recount(&mut self, key: &str) {
         if let Some(slot) = self.entries.get_mut(key) {
-            let counted = 1 + slot.value.items();
-            self.items = self.items + counted - slot.counted;
-            match counted.checked_sub(slot.counted) {
-                Some(more) => self.total.add(more),
-                None => self.total.sub(slot.counted - counted),
-            }
-            slot.counted = counted;
+            let counted = Self::weigh(key, &slot.value);
+            let before = std::mem::replace(&mut slot.counted, counted);
+            self.forget(before);
+            self.remember(counted);
         }
     }
 
-    fn forget(&mut self, items: usize) {
-        self.items -= items;
-        self.total.sub(items);
+    fn remember(&mut self, count: Count) {
+        self.count.items += count.items;
+        self.count.bytes += count.bytes;
+        self.total.add(count);
+    }
+
+    fn forget(&mut self, count: Count) {
+        self.count.items -= count.items;
+        self.count.bytes -= count.bytes;
+        self.total.sub(count);
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -119,11 +149,12 @@ impl<V: Items> Table<V> {
             evicted = self.evict();
         }
         self.clock += 1;
-        let (items, total) = (&mut self.items, &self.total);
+        let (count, total) = (&mut self.count, &self.total);
         let slot = self.entries.entry(key.clone()).or_insert_with(|| {
             let value = make();
-            let counted = 1 + value.items();
-            *items += counted;
+            let counted = Self::weigh(key, &value);
+            count.items += counted.items;
+            count.bytes += counted.bytes;
             total.add(counted);
             Slot { touched: 0, counted, value }
         });
@@ -138,17 +169,19 @@ impl<V: Items> Table<V> {
         }
         self.remove(key);
         self.clock += 1;
-        let counted = 1 + value.items();
-        self.items += counted;
-        self.total.add(counted);
+        let counted = Self::weigh(key, &value);
+        self.remember(counted);
         self.entries.insert(key.clone(), Slot { touched: self.clock, counted, value });
     }
 
     fn keep(&mut self, mut call: impl FnMut(&Arc<str>, &Slot<V>) -> bool) {
-        let mut gone = 0;
+        let mut gone = Count::default();
         self.entries.retain(|key, slot| {
             let kept = call(key, slot);
-            gone += if kept { 0 } else { slot.counted };
+            if !kept {
+                gone.items += slot.counted.items;
+                gone.bytes += slot.counted.bytes;
+            }
             kept
         });
         self.forget(gone);
@@ -190,6 +223,10 @@ mod tests {
         fn items(&self) -> usize {
             *self
         }
+
+        fn bytes(&self) -> usize {
+            100 * *self
+        }
     }
 
     #[test]
@@ -199,21 +236,23 @@ mod tests {
         let mut two = Table::<usize>::new(4, total.clone());
         *one.entry(&Arc::from("a"), || 3).0 = 5;
         two.put(&Arc::from("b"), 2);
-        assert_eq!(total.get(), 4 + 3);
+        assert_eq!(total.get().items, 4 + 3);
         one.recount("a");
-        assert_eq!((one.items(), total.get()), (6, 9));
+        assert_eq!((one.count().items, total.get().items), (6, 9));
+        assert_eq!(total.get().bytes, one.count().bytes + two.count().bytes);
+        assert!(one.count().bytes > 500, "{:?}", one.count());
         *one.entry(&Arc::from("a"), || 0).0 = 1;
         one.recount("a");
         two.put(&Arc::from("b"), 0);
-        assert_eq!((one.items(), total.get()), (2, 3));
+        assert_eq!((one.count().items, total.get().items), (2, 3));
         assert_eq!(one.remove("a"), Some(1));
         assert_eq!(two.evict(), 1);
-        assert_eq!((two.evict(), total.get()), (0, 0));
+        assert_eq!((two.evict(), total.get()), (0, Count::default()));
         two.put(&Arc::from("c"), 7);
         two.retain(|_, _| false);
         two.put(&Arc::from("d"), 7);
         drop(two);
-        assert_eq!(total.get(), 0);
+        assert_eq!(total.get(), Count::default());
     }
 
     #[test]

@@ -179,7 +179,25 @@ fn replace_keeps_the_state_of_unchanged_rules_alone() {
     let changed = COLD_ROOM.replace("gt: 8", "gt: 8.5");
     let (set, _) = RuleSet::load(&[("test.yml", &changed)]);
     bench.engine.replace(Arc::new(set));
-    assert_eq!(bench.send(330, &reading(9.0)), [""; 0]);
+    assert_eq!(
+        bench.send(330, &reading(9.0)),
+        ["-cold|a"],
+        "what the rule had raised as it was ends with it"
+    );
+    for second in (360..630).step_by(30) {
+        assert_eq!(bench.send(second, &reading(9.0)), [""; 0], "{second}");
+    }
+    assert_eq!(bench.send(630, &reading(9.0)), ["+cold|a"], "and is told anew");
+
+    // A rule that is taken away ends what it raised too, once, without waiting for an event.
+    bench.engine.replace(Arc::new(RuleSet::load(&[("o.yml", other)]).0));
+    let due = bench.engine.next_deadline().expect("ends are due at once");
+    let now = Now { wall: Timestamp::from_seconds(1_700_000_640), mono: due };
+    bench.engine.handle_timeout(now, &mut bench.out);
+    let told: Vec<_> = bench.out.drain(..).map(|draft| (draft.dedup_key, draft.cleared)).collect();
+    assert_eq!(told, [(Arc::from("cold|a"), true)]);
+    assert_eq!(bench.engine.next_deadline(), None);
+    assert_eq!((bench.engine.keys(), bench.engine.state_bytes()), (0, 0));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use sitewarden_core::finding::EvidenceEvent;
 use sitewarden_core::{AssetRef, Timestamp, Value};
 
+use super::kept::KeptEvent;
 use crate::explain::cut;
 use crate::fields::{Fields, number};
 use crate::limits::KEY_BYTES;
@@ -25,7 +26,7 @@ pub(crate) struct View<'a> {
     pub(crate) asset: Option<AssetRef>,
     /// Whether drafts are to carry their evidence.
     pub(crate) explained: bool,
-    kept: OnceCell<Arc<EvidenceEvent>>,
+    kept: OnceCell<Arc<KeptEvent>>,
 }
 
 /// Where the fields come from.
@@ -83,7 +84,7 @@ impl<'a> View<'a> {
     /// The event as evidence, for one who keeps it alone.
     pub(crate) fn evidence(&self) -> EvidenceEvent {
         match self.kept.get() {
-            Some(kept) => kept.as_ref().clone(),
+            Some(kept) => EvidenceEvent::clone(kept),
             None => self.make(),
         }
     }
@@ -94,8 +95,8 @@ impl<'a> View<'a> {
     }
 
     /// The event as evidence, shared by those who keep it.
-    pub(crate) fn kept(&self) -> Arc<EvidenceEvent> {
-        self.kept.get_or_init(|| Arc::new(self.make())).clone()
+    pub(crate) fn kept(&self) -> Arc<KeptEvent> {
+        self.kept.get_or_init(|| Arc::new(self.make().into())).clone()
     }
 
     /// The key of these fields, `None` when the event lacks one of them.

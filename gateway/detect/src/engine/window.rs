@@ -7,9 +7,9 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use sitewarden_core::finding::EvidenceEvent;
 use sitewarden_core::{AssetRef, Timestamp};
 
+use super::kept::{ALLOCATION, KeptEvent};
 use super::table::Items;
 use super::timers::after;
 use crate::limits::{WINDOW_EVENTS, WINDOW_EVIDENCE};
@@ -33,7 +33,7 @@ pub(crate) struct Entry {
 pub(crate) struct Window {
     entries: VecDeque<Entry>,
     /// The latest events, as evidence.
-    pub(crate) events: VecDeque<Arc<EvidenceEvent>>,
+    pub(crate) events: VecDeque<Arc<KeptEvent>>,
     /// The condition held after the latest match.
     raised: bool,
     /// A condition with `not` holds and is waited for until its window has passed.
@@ -64,6 +64,16 @@ pub(crate) struct Taken {
 impl Items for Window {
     fn items(&self) -> usize {
         self.entries.len() + self.events.len()
+    }
+
+    fn bytes(&self) -> usize {
+        // Either all entries have a value or none.
+        let valued = self.entries.back().is_some_and(|entry| entry.value.is_some());
+        let value = |entry: &Entry| entry.value.as_ref().map_or(0, |value| value.len() + 2 * ALLOCATION);
+        let values: usize = if valued { self.entries.iter().map(value).sum() } else { 0 };
+        self.entries.capacity() * size_of::<Entry>()
+            + values
+            + self.events.iter().map(|event| event.bytes()).sum::<usize>()
     }
 }
 
@@ -113,7 +123,7 @@ impl Window {
     }
 
     /// Keeps an event as evidence.
-    pub(crate) fn keep(&mut self, event: Arc<EvidenceEvent>) {
+    pub(crate) fn keep(&mut self, event: Arc<KeptEvent>) {
         if self.events.len() >= WINDOW_EVIDENCE {
             self.events.pop_front();
         }

@@ -25,6 +25,7 @@ use std::sync::Arc;
 use sitewarden_core::{LogSource, Value};
 
 use crate::fields;
+use crate::limits::SOURCE_BYTES;
 use crate::number::Number;
 use plan::Plans;
 pub(crate) use program::Program;
@@ -41,9 +42,6 @@ pub(crate) struct Hit {
     /// Whether the clear condition holds; `None` when the rule has none.
     pub(crate) clear: Option<bool>,
 }
-
-/// Longest name of a log source that is remembered as it was written.
-const SOURCE_BYTES: usize = 128;
 
 /// What is remembered from event to event to be fast; nothing of it changes an answer.
 #[derive(Debug, Default)]
@@ -112,7 +110,7 @@ impl Matcher {
     /// The text of a field that a rule reads.
     pub(crate) fn text<'e>(&mut self, name: &str, source: Source<'e>) -> Option<Cow<'e, str>> {
         match self.program.field_id(name) {
-            Some(field) if !self.slots.is_whole(field) => self.slots.text(field, source),
+            Some(field) if !self.slots.needs_whole_event(field) => self.slots.text(field, source),
             _ => {
                 let text = fields::Fields(self.slots.whole(source)).text(name)?;
                 Some(Cow::Owned(text.into_owned()))
@@ -123,7 +121,7 @@ impl Matcher {
     /// The number in a field that a rule reads.
     pub(crate) fn number(&mut self, name: &str, source: Source<'_>) -> Option<Number> {
         match self.program.field_id(name) {
-            Some(field) if !self.slots.is_whole(field) => self.slots.number(field, source),
+            Some(field) if !self.slots.needs_whole_event(field) => self.slots.number(field, source),
             _ => fields::Fields(self.slots.whole(source)).values(name)?.into_iter().find_map(fields::number),
         }
     }

@@ -11,12 +11,7 @@ use super::hash::Build;
 use super::program::Program;
 use super::shape::Shape;
 use super::sources::{self, SourceKey};
-use crate::limits::{SHAPE_ENTRIES, SHAPES, SOURCES};
-
-/// How often a shape has to come before gates are made for it.
-const FREQUENT: u32 = if cfg!(test) { 2 } else { 16 };
-/// How often a shape has to come without a place before all shapes are forgotten in its favour.
-const STARVED: u32 = 4_096;
+use crate::limits::{SHAPE_ENTRIES, SHAPE_FREQUENT, SHAPE_STARVED, SHAPES, SOURCES};
 
 /// Gates by log source and shape.
 #[derive(Debug, Default)]
@@ -108,14 +103,14 @@ impl Plans {
         let plan = self.list.get_mut(at)?;
         let entry = plan.known.get_mut(known)?;
         entry.seen = entry.seen.saturating_add(1);
-        if place && entry.seen >= FREQUENT {
+        if place && entry.seen >= SHAPE_FREQUENT {
             let shape = Shape::new(program, &plan.cases, Some(&entry.fields));
             self.shapes += 1;
             self.entries += shape.entries;
             entry.shape = Some(shape);
             return Some(known);
         }
-        if entry.seen >= STARVED {
+        if entry.seen >= SHAPE_STARVED {
             self.list.iter_mut().for_each(Plan::forget);
             self.shapes = 0;
             self.entries = self.general.entries;

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use super::eights;
 use super::program::{Program, Root};
-use crate::limits::EVENT_BYTES;
+use crate::limits::{EVENT_BYTES, NAME_BYTES, NAMES};
 
 /// Where a value stands and what it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,11 +60,6 @@ pub(crate) enum SpanKind {
 /// The text is not a JSON object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
-
-/// Most names that are remembered for prediction; an attacker can send any number of names.
-const NAMES: usize = 4_096;
-/// Longest name that is remembered.
-const NAME_BYTES: usize = 128;
 
 /// Names that were seen and which name followed them.
 #[derive(Debug)]

@@ -12,6 +12,7 @@ use super::gate::{self, Opener, Range};
 use super::hash::Build;
 use super::program::Program;
 use super::slots::{Looked, Slots, Source};
+use crate::limits::QUICK_TEXTS;
 use crate::rule::atom::{Logic, Test};
 
 /// The gates of one shape.
@@ -60,9 +61,6 @@ struct Builder {
     eager: BTreeMap<u32, u8>,
     texts: BTreeSet<String>,
 }
-
-/// Most texts that are looked for at once by the quick search.
-const QUICK_TEXTS: usize = 48;
 
 impl Shape {
     /// The gates of these cases; `present` are the fields that are there, `None` when that is not known.

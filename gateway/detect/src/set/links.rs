@@ -43,7 +43,7 @@ pub(crate) fn drop_unresolved(rules: &mut Vec<Rule>, errors: &mut Vec<RuleError>
             break;
         }
     }
-    drop_circles(rules, errors);
+    drop_circular_correlations(rules, errors);
 }
 
 fn fault_of(rule: &Rule, names: &HashMap<Arc<str>, bool>) -> Option<Fault> {
@@ -65,7 +65,7 @@ fn fault_of(rule: &Rule, names: &HashMap<Arc<str>, bool>) -> Option<Fault> {
 }
 
 /// Drops correlations that refer to themselves over others, or stand on too many.
-fn drop_circles(rules: &mut Vec<Rule>, errors: &mut Vec<RuleError>) {
+fn drop_circular_correlations(rules: &mut Vec<Rule>, errors: &mut Vec<RuleError>) {
     // How many correlations stand on each other up to this one; one pass settles at least one more level.
     let mut depths: HashMap<Arc<str>, usize> = HashMap::new();
     for rule in rules.iter().filter(|rule| matches!(rule.body, Body::Detection(_))) {

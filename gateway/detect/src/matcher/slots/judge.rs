@@ -10,7 +10,7 @@ use super::*;
 
 impl Slots {
     /// Whether a field has to be looked up in the whole event.
-    pub(crate) fn is_whole(&self, field: u32) -> bool {
+    pub(crate) fn needs_whole_event(&self, field: u32) -> bool {
         self.cell(field).is_some_and(Cell::is_odd)
     }
 
@@ -89,7 +89,7 @@ impl Slots {
 
     /// Judges a comparison with a list or map, or one that needs the whole event; `None` for all others.
     fn judge_odd(&mut self, field: u32, compiled: &Compiled, source: Source<'_>) -> Option<bool> {
-        let other = compiled.other.is_some_and(|other| self.is_whole(other));
+        let other = compiled.other.is_some_and(|other| self.needs_whole_event(other));
         let slot = self.cell(field).filter(|cell| cell.is_odd()).map(|cell| cell.slot);
         match (slot, source) {
             (None, _) if !other => return None,
