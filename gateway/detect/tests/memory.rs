@@ -37,7 +37,8 @@ fn play(x_edge: &str, limits: Limits) -> (Engine, usize) {
         }
         let time = Timestamp::from_seconds(1_795_514_400 + i64::try_from(n).expect("small"));
         let now = Now { wall: time, mono: Monotonic::from_micros(n as u64 * 1_000_000) };
-        let event = format!(r#"{{"device_id":"sensor-{n:04}","kind":"t","value":5000,"unit":"C","zone":"cold"}}"#);
+        let event =
+            format!(r#"{{"device_id":"sensor-{n:04}","kind":"t","value":5000,"unit":"C","zone":"cold"}}"#);
         engine.handle_json(&source, event.as_bytes(), time, now, &mut out);
         out.clear();
     }
