@@ -30,6 +30,11 @@ pub(crate) const HELD_MAX: Duration = Duration::from_secs(10);
 /// disk syncs.
 pub(crate) const MERGED_AGENT_MESSAGES: usize = 64;
 
+/// How long the head of a request may take, a connection may be idle between two requests of HTTP/1.1, and an
+/// answer to HTTP/2's ping may take. A head is one packet; who needs longer holds a file descriptor that a device
+/// needs.
+pub(crate) const REQUEST_HEAD: Duration = Duration::from_secs(20);
+
 /// Messages a slow browser may fall behind in the lossy live channel before it misses some.
 pub(crate) const LIVE_MESSAGES: usize = 1_024;
 

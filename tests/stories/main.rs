@@ -30,6 +30,7 @@ mod proofs;
 mod recordings;
 mod refusals;
 mod routes;
+mod slow_requests;
 mod spine;
 mod unit_file;
 mod uplink;

@@ -17,6 +17,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
+use hyper_util::rt::TokioTimer;
 use sitewarden_http::{Settings, harden, layers};
 use sitewarden_identity::Identity;
 use sitewarden_telemetry::LatestValues;
@@ -27,6 +28,7 @@ use crate::admin;
 use crate::app::Ground;
 use crate::board::Board;
 use crate::config::Config;
+use crate::limits::REQUEST_HEAD;
 use crate::pipeline;
 use crate::sources::Rules;
 use live::Live;
@@ -148,7 +150,12 @@ pub(crate) fn spawn(
     listener.set_nonblocking(true).map_err(WebError::Serve)?;
     let tls = axum_server::tls_rustls::RustlsConfig::from_config(site.ground.pki.https());
     let handle = axum_server::Handle::new();
-    let server = axum_server::from_tcp_rustls(listener, tls).map_err(WebError::Serve)?.handle(handle.clone());
+    let mut server =
+        axum_server::from_tcp_rustls(listener, tls).map_err(WebError::Serve)?.handle(handle.clone());
+    // Without a timer hyper waits for ever for the rest of a request's head, or for a peer that is gone.
+    let http = server.http_builder();
+    http.http1().timer(TokioTimer::new()).header_read_timeout(REQUEST_HEAD);
+    http.http2().timer(TokioTimer::new()).keep_alive_interval(REQUEST_HEAD).keep_alive_timeout(REQUEST_HEAD);
     let service = router(site).into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move {
         if let Err(error) = server.serve(service).await {
