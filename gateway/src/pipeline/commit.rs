@@ -134,7 +134,9 @@ impl Answer {
         };
         for id in &self.work.batches {
             // The channel has room for every commit under way; a broker that is gone needs no answer.
-            if self.committed.try_send(Committed { id: *id, ok }).is_err() {
+            if let Err(mpsc::error::TrySendError::Full(_)) =
+                self.committed.try_send(Committed { id: *id, ok })
+            {
                 tracing::warn!(batch = id, "the broker did not take the answer to a batch");
             }
         }

@@ -13,6 +13,6 @@ export const signin: typeof English = {
   wait: (seconds) => `Zu viele Versuche. Die Box nimmt den nächsten in ${seconds} s an.`,
   waitUnknown: 'Zu viele Versuche. Warten Sie eine Minute, dann versuchen Sie es erneut.',
   empty: 'Füllen Sie Benutzername und Passwort aus.',
-  forgot: 'Vergessen? Ein Eigentümer setzt in den Einstellungen ein neues, oder jemand an der Konsole der Box.',
+  forgot: 'Vergessen? Ein Eigentümer setzt in den Einstellungen ein neues. Ohne ihn kann es ein API-Schlüssel für Eigentümer, den die Konsole der Box macht.',
   certificate: 'Zertifikat dieser Box',
 };

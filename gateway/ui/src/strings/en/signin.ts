@@ -11,6 +11,6 @@ export const signin = {
   wait: (seconds: number) => `Too many tries. The box takes the next one in ${seconds} s.`,
   waitUnknown: 'Too many tries. Wait a minute, then try again.',
   empty: 'Fill in user name and password.',
-  forgot: 'Forgot it? An owner can set a new one in Settings, or anyone at the console of the box.',
+  forgot: 'Forgot it? An owner can set a new one in Settings. Without one, an owner’s API key made at the console of the box can.',
   certificate: 'Certificate of this box',
 };
