@@ -24,8 +24,9 @@ pub(crate) struct Shape {
     anywhere: Vec<Option<u32>>,
     /// Tells quickly that none of these texts is there; `None`: they are many, or the machine cannot.
     quick: Option<Searcher>,
-    /// What opens when a comparison is hit.
-    watched: HashMap<u32, Vec<Group>, Build>,
+    /// By comparison, up to the last that counts: the number, from 1, of what opens when it is hit.
+    watched: Box<[u32]>,
+    opened: Vec<Vec<Group>>,
     always: Vec<Group>,
     beyond_ascii: Vec<(u32, Entry)>,
     /// Cases that open when a field cannot be looked at: lists, maps.
@@ -33,6 +34,9 @@ pub(crate) struct Shape {
     /// How many entries there are: what it weighs.
     pub(crate) entries: usize,
 }
+
+/// How many places of a table by comparison weigh as much as an entry.
+const PLACES: usize = 12;
 
 /// Cases behind the same guard.
 #[derive(Debug)]
@@ -94,6 +98,13 @@ impl Shape {
         builder.finish()
     }
 
+    /// What opens when the comparison is hit.
+    #[inline]
+    fn opened_by(&self, atom: u32) -> Option<&[Group]> {
+        let number = *self.watched.get(atom as usize)?;
+        self.opened.get(number.checked_sub(1)? as usize).map(Vec::as_slice)
+    }
+
     /// Calls with the cases that may hold; some more than once.
     #[inline]
     pub(crate) fn open(
@@ -113,7 +124,7 @@ impl Shape {
             slots.look_everywhere(program, source, self.quick.as_ref());
         }
         for at in 0..slots.found.len() {
-            let Some(groups) = slots.found.get(at).and_then(|atom| self.watched.get(atom)) else { continue };
+            let Some(groups) = slots.found.get(at).and_then(|atom| self.opened_by(*atom)) else { continue };
             groups.iter().for_each(|group| group.open(program, slots, source, going_on, open));
         }
         self.always.iter().for_each(|group| group.open(program, slots, source, going_on, open));
@@ -210,9 +221,20 @@ impl Builder {
         let groups = |collected: Collected| -> Vec<Group> {
             collected.into_iter().map(|(guard, entries)| Group { guard, entries }).collect()
         };
+        let last = self.watched.last_key_value().map_or(0, |(atom, _)| *atom as usize + 1);
+        let mut watched = vec![0; last];
+        let mut opened = Vec::new();
+        for (atom, collected) in self.watched {
+            opened.push(groups(collected));
+            if let Some(number) = watched.get_mut(atom as usize) {
+                *number = u32::try_from(opened.len()).unwrap_or(0);
+            }
+        }
         Shape {
             eager: self.eager.into_iter().collect(),
-            watched: self.watched.into_iter().map(|(atom, collected)| (atom, groups(collected))).collect(),
+            entries: self.shape.entries + last / PLACES,
+            watched: watched.into_boxed_slice(),
+            opened,
             always: groups(self.always),
             quick,
             ..self.shape
