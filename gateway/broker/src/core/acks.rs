@@ -2,7 +2,8 @@
 //!
 //! Both directions of QoS 2: as receiver of a client's message (PUBREL) and as its sender (PUBREC,
 //! PUBCOMP). Invariant: what follows from an acknowledgement is said after the commit of the state that
-//! it promises; an unknown id changes nothing.
+//! it promises; an id that is not in flight changes nothing, for it may be a repetition; one that is in
+//! flight and acknowledged in the wrong way ends the connection (MQTT 5 §4.13.1, 3.1.1 §4.8).
 
 use sitewarden_core::time::Now;
 
@@ -14,16 +15,20 @@ use crate::state::StoreOp;
 use crate::wire::{self, Ack, AckKind, PacketId, ReasonCode};
 
 impl Core {
-    pub(super) fn on_puback(&mut self, now: Now, key: Key, id: PacketId) {
+    pub(super) fn on_puback(&mut self, now: Now, conn: Key, key: Key, id: PacketId) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        let acked = session.queue.puback(id);
-        self.finished(now, key, acked);
+        match session.queue.puback(id) {
+            Acked::WrongKind => self.protocol_error(now, conn, "PUBACK for a message of QoS 2"),
+            acked => self.finished(now, key, acked),
+        }
     }
 
-    pub(super) fn on_pubcomp(&mut self, now: Now, key: Key, id: PacketId) {
+    pub(super) fn on_pubcomp(&mut self, now: Now, conn: Key, key: Key, id: PacketId) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        let acked = session.queue.pubcomp(id);
-        self.finished(now, key, acked);
+        match session.queue.pubcomp(id) {
+            Acked::WrongKind => self.protocol_error(now, conn, "PUBCOMP for a message without PUBREL"),
+            acked => self.finished(now, key, acked),
+        }
     }
 
     fn finished(&mut self, now: Now, key: Key, acked: Acked) {
@@ -48,11 +53,11 @@ impl Core {
     pub(super) fn on_pubrec(&mut self, now: Now, conn: Key, key: Key, ack: &Ack) {
         let id = ack.packet_id;
         let Some(session) = self.sessions.get_mut(key) else { return };
-        if ack.code.is_error() {
-            let acked = session.queue.pubrec_failed(id);
-            return self.finished(now, key, acked);
-        }
-        match session.queue.pubrec(id) {
+        let failed = ack.code.is_error();
+        let acked = if failed { session.queue.pubrec_failed(id) } else { session.queue.pubrec(id) };
+        match acked {
+            Acked::WrongKind => self.protocol_error(now, conn, "PUBREC for a message of QoS 1"),
+            acked if failed => self.finished(now, key, acked),
             Acked::Released { seq, message } => {
                 if session.persistent {
                     self.turn.op(StoreOp::QueueReleased { session: session.id, seq });
@@ -73,7 +78,9 @@ impl Core {
     }
 
     pub(super) fn send_release(&mut self, session: Key, id: PacketId, code: ReasonCode) {
-        let Some(conn) = self.sessions.get(session).and_then(|session| session.conn) else { return };
+        let Some(session) = self.sessions.get_mut(session) else { return };
+        let Some(conn) = session.conn else { return };
+        session.queue.release(id);
         self.send(conn, |out, version| {
             wire::encode_ack(out, AckKind::Pubrel, &Ack::new(id, code), version);
         });

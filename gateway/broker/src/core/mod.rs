@@ -182,10 +182,10 @@ impl Core {
     fn on_session_packet(&mut self, now: Now, conn: Key, session: Key, packet: Packet<'_>) {
         match packet {
             Packet::Publish(publish) => self.on_publish(now, conn, session, &publish),
-            Packet::Puback(ack) => self.on_puback(now, session, ack.packet_id),
+            Packet::Puback(ack) => self.on_puback(now, conn, session, ack.packet_id),
             Packet::Pubrec(ack) => self.on_pubrec(now, conn, session, &ack),
             Packet::Pubrel(ack) => self.on_pubrel(conn, session, ack.packet_id),
-            Packet::Pubcomp(ack) => self.on_pubcomp(now, session, ack.packet_id),
+            Packet::Pubcomp(ack) => self.on_pubcomp(now, conn, session, ack.packet_id),
             Packet::Subscribe(subscribe) => self.on_subscribe(now, conn, session, subscribe),
             Packet::Unsubscribe(unsubscribe) => self.on_unsubscribe(now, conn, session, &unsubscribe),
             Packet::Pingreq => self.send(conn, |out, _| out.extend_from_slice(&wire::PINGRESP)),

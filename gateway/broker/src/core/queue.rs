@@ -21,7 +21,9 @@ pub(crate) enum Stage {
     Waiting,
     /// Sent, not acknowledged.
     Sent,
-    /// PUBREC came; PUBREL is sent or about to be.
+    /// PUBREC came; PUBREL waits for the commit of that.
+    Received,
+    /// PUBREC is kept; PUBREL is sent or, after a reconnect, about to be.
     Released,
     /// Finished; kept only until it is at the front.
     Done,
@@ -70,8 +72,10 @@ pub(crate) enum Acked {
         /// What it held; `None` when PUBREC came before.
         message: Option<Arc<Message>>,
     },
-    /// No such entry waits for this.
+    /// No such entry is in flight.
     Unknown,
+    /// The entry is in flight and this is not what may come next for it.
+    WrongKind,
 }
 
 /// The sequence.
@@ -189,52 +193,66 @@ impl Queue {
         message
     }
 
-    fn place(&self, id: PacketId) -> Option<usize> {
+    /// Where the entry is that was sent with this id on this connection and is not finished.
+    fn in_flight(&mut self, id: PacketId) -> Option<(usize, &mut Entry)> {
         let wanted = u64::from(id.get() - 1);
         let place = usize::try_from((wanted + IDS - self.first % IDS) % IDS).ok()?;
-        (place < self.sent).then_some(place)
+        let entry = self.entries.get_mut(place).filter(|entry| entry.stage != Stage::Done)?;
+        (place < self.sent).then_some((place, entry))
     }
 
     /// PUBACK.
     pub(crate) fn puback(&mut self, id: PacketId) -> Acked {
-        self.finish(id, |entry| entry.qos == QoS::AtLeastOnce && entry.stage == Stage::Sent)
+        self.finish(id, QoS::AtLeastOnce, Stage::Sent)
     }
 
-    /// PUBCOMP.
+    /// PUBCOMP: follows a PUBREL.
     pub(crate) fn pubcomp(&mut self, id: PacketId) -> Acked {
-        self.finish(id, |entry| entry.stage == Stage::Released)
+        self.finish(id, QoS::ExactlyOnce, Stage::Released)
     }
 
-    /// PUBREC with an error: the exchange ends here.
+    /// PUBREC with an error: the exchange ends here, unless a PUBREC without one came before.
     pub(crate) fn pubrec_failed(&mut self, id: PacketId) -> Acked {
-        self.finish(id, |entry| entry.qos == QoS::ExactlyOnce && entry.stage == Stage::Sent)
-    }
-
-    /// PUBREC.
-    pub(crate) fn pubrec(&mut self, id: PacketId) -> Acked {
-        let Some(place) = self.place(id) else { return Acked::Unknown };
-        let seq = self.first + place as u64;
-        let Some(entry) = self.entries.get_mut(place) else { return Acked::Unknown };
-        match entry.stage {
-            Stage::Sent if entry.qos == QoS::ExactlyOnce => {
-                self.bytes -= size(entry);
-                entry.stage = Stage::Released;
-                Acked::Released { seq, message: entry.message.take() }
-            }
-            Stage::Released => Acked::Released { seq, message: None },
-            _ => Acked::Unknown,
+        match self.in_flight(id) {
+            Some((_, Entry { stage: Stage::Received | Stage::Released, .. })) => Acked::Unknown,
+            _ => self.finish(id, QoS::ExactlyOnce, Stage::Sent),
         }
     }
 
-    fn finish(&mut self, id: PacketId, fits: impl FnOnce(&Entry) -> bool) -> Acked {
-        let Some(place) = self.place(id) else { return Acked::Unknown };
-        let seq = self.first + place as u64;
-        let Some(entry) = self.entries.get_mut(place).filter(|entry| fits(entry)) else {
-            return Acked::Unknown;
-        };
-        self.bytes -= size(entry);
+    /// PUBREC. A second one is answered as the first.
+    pub(crate) fn pubrec(&mut self, id: PacketId) -> Acked {
+        let Some((place, entry)) = self.in_flight(id) else { return Acked::Unknown };
+        if entry.qos != QoS::ExactlyOnce {
+            return Acked::WrongKind;
+        }
+        if entry.stage == Stage::Sent {
+            entry.stage = Stage::Received;
+        }
+        let bytes = size(entry);
+        let message = entry.message.take();
+        self.bytes -= bytes;
+        Acked::Released { seq: self.first + place as u64, message }
+    }
+
+    /// PUBREL is said.
+    pub(crate) fn release(&mut self, id: PacketId) {
+        if let Some((_, entry)) = self.in_flight(id)
+            && entry.stage == Stage::Received
+        {
+            entry.stage = Stage::Released;
+        }
+    }
+
+    fn finish(&mut self, id: PacketId, qos: QoS, stage: Stage) -> Acked {
+        let Some((place, entry)) = self.in_flight(id) else { return Acked::Unknown };
+        if entry.qos != qos || entry.stage != stage {
+            return Acked::WrongKind;
+        }
+        let bytes = size(entry);
         let message = entry.message.take();
         entry.stage = Stage::Done;
+        let seq = self.first + place as u64;
+        self.bytes -= bytes;
         self.in_flight -= 1;
         self.shed();
         Acked::Finished { seq, message }
@@ -254,9 +272,13 @@ impl Queue {
     /// The connection ended: everything unfinished is to be sent again, in order (MQTT 5 §4.4).
     pub(crate) fn rewind(&mut self) {
         for entry in self.entries.iter_mut().take(self.sent) {
-            if entry.stage == Stage::Sent {
-                entry.stage = Stage::Waiting;
-                entry.again = true;
+            match entry.stage {
+                Stage::Sent => {
+                    entry.stage = Stage::Waiting;
+                    entry.again = true;
+                }
+                Stage::Received => entry.stage = Stage::Released,
+                Stage::Waiting | Stage::Released | Stage::Done => {}
             }
         }
         self.sent = 0;
@@ -339,7 +361,33 @@ mod tests {
         assert!(queue.unfinished().all(|(seq, entry)| entry.again == (seq == 2)));
         assert!(matches!(queue.pubcomp(id(1)), Acked::Finished { seq: 0, .. }));
         assert!(matches!(queue.pubrec(id(3)), Acked::Released { .. }));
+        queue.release(id(3));
         assert!(matches!(queue.pubcomp(id(3)), Acked::Finished { .. }));
+        assert_eq!((queue.len(), queue.in_flight), (0, 0));
+    }
+
+    #[test]
+    fn what_may_come_next_depends_on_the_level_and_on_what_came() {
+        let mut queue = Queue::default();
+        queue.push(entry(QoS::AtLeastOnce));
+        queue.push(entry(QoS::ExactlyOnce));
+        send_all(&mut queue, 10);
+        assert!(matches!(queue.pubrec(id(1)), Acked::WrongKind));
+        assert!(matches!(queue.pubrec_failed(id(1)), Acked::WrongKind));
+        assert!(matches!(queue.pubcomp(id(1)), Acked::WrongKind));
+        assert!(matches!(queue.puback(id(2)), Acked::WrongKind));
+        assert!(matches!(queue.pubcomp(id(2)), Acked::WrongKind), "before PUBREC");
+        queue.pubrec(id(2));
+        assert!(matches!(queue.puback(id(2)), Acked::WrongKind));
+        assert!(matches!(queue.pubcomp(id(2)), Acked::WrongKind), "before PUBREL");
+        queue.release(id(2));
+        assert!(matches!(queue.puback(id(2)), Acked::WrongKind));
+        assert!(matches!(queue.pubrec_failed(id(2)), Acked::Unknown), "too late");
+        assert!(matches!(queue.pubrec(id(2)), Acked::Released { message: None, .. }), "again");
+        assert!(matches!(queue.pubcomp(id(2)), Acked::Finished { seq: 1, .. }));
+        assert!(matches!(queue.pubcomp(id(2)), Acked::Unknown), "again");
+        assert!(matches!(queue.puback(id(2)), Acked::Unknown), "finished, behind one that is not");
+        assert!(matches!(queue.puback(id(1)), Acked::Finished { seq: 0, .. }));
         assert_eq!((queue.len(), queue.in_flight), (0, 0));
     }
 

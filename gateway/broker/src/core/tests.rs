@@ -3,6 +3,7 @@
 //! Each test reads as "a client says, the clock stands at, clients receive". What was received and not
 //! expected fails the test at its end.
 
+mod acks;
 pub(crate) mod harness;
 mod killers;
 mod limits;

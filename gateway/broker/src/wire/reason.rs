@@ -152,6 +152,8 @@ impl Malformed {
             Reason::TooLarge => ReasonCode::PACKET_TOO_LARGE,
             Reason::Protocol(_) | Reason::ServerOnly => ReasonCode::PROTOCOL_ERROR,
             Reason::UnsupportedVersion { .. } => ReasonCode::UNSUPPORTED_PROTOCOL_VERSION,
+            // U+0000 breaks the format of any text (MQTT-1.5.4-2), so the packet and not only the name.
+            Reason::Topic(TopicFault::Nul) | Reason::Filter(TopicFault::Nul) => ReasonCode::MALFORMED_PACKET,
             Reason::Topic(_) => ReasonCode::TOPIC_NAME_INVALID,
             Reason::Filter(_) => ReasonCode::TOPIC_FILTER_INVALID,
             Reason::TopicAlias => ReasonCode::TOPIC_ALIAS_INVALID,
@@ -216,7 +218,7 @@ pub enum TopicFault {
     /// No character (MQTT-4.7.3-1).
     #[error("empty")]
     Empty,
-    /// U+0000 (MQTT-4.7.3-2).
+    /// U+0000 (MQTT-4.7.3-2, and MQTT-1.5.4-2 for any text).
     #[error("has U+0000")]
     Nul,
     /// `+` or `#` in a topic (MQTT-3.3.2-2).

@@ -122,6 +122,42 @@ fn user_properties_and_filters_are_capped() {
     assert_eq!(refused.reason, Reason::TooManyFilters);
 }
 
+/// MQTT 5 §1.5.4: text that is no UTF-8, or has U+0000, makes the packet malformed wherever it stands.
+/// Wildcards in a topic are well formed and break the rules of names.
+#[test]
+fn text_that_is_ill_formed_makes_the_packet_malformed_wherever_it_stands() {
+    // `XX` is one byte of a text; what is around it is valid.
+    let packets = [
+        ("client id", None, "100e00044d5154540502003c000001XX"),
+        ("client id of 3.1.1", None, "100d00044d5154540402003c0001XX"),
+        ("user name", None, "101100044d5154540582003c000001610001XX"),
+        ("will topic", None, "101400044d5154540506003c00000161000001XX0000"),
+        ("content type of a will", None, "101800044d5154540506003c0000016104030001XX0001610000"),
+        ("user property of CONNECT", None, "101500044d5154540502003c07260001XX0001610001 61"),
+        ("topic", Some(Version::V5), "30050001XX0078"),
+        ("topic of QoS 1", Some(Version::V5), "32070001XX00010078"),
+        ("topic of 3.1.1", Some(Version::V3), "30040001XX78"),
+        ("content type", Some(Version::V5), "3009000161040300 01XX78"),
+        ("response topic", Some(Version::V5), "3009000161040800 01XX78"),
+        ("value of a user property", Some(Version::V5), "300c00016107260001610001XX78"),
+        ("filter", Some(Version::V5), "82070001000001XX00"),
+        ("filter of 3.1.1", Some(Version::V3), "820600010001XX00"),
+        ("filter of UNSUBSCRIBE", Some(Version::V5), "a2060001000001XX"),
+        ("reason of PUBACK", Some(Version::V5), "400800018004 1f0001XX"),
+        ("reason of DISCONNECT", Some(Version::V5), "e00600041f0001XX"),
+    ];
+    for (place, version, packet) in packets {
+        let with = |byte: &str| unhex(&packet.replace("XX", byte));
+        assert!(one(&with("61"), version).is_ok(), "{place}: {:?}", one(&with("61"), version));
+        for byte in ["00", "ff", "c3"] {
+            let refused = one(&with(byte), version).expect_err(place);
+            assert_eq!(refused.code(), ReasonCode::MALFORMED_PACKET, "{place} with {byte}: {refused}");
+        }
+    }
+    let wildcard = one(&unhex("30050001230078"), Some(Version::V5)).expect_err("topic #");
+    assert_eq!(wildcard.code(), ReasonCode::TOPIC_NAME_INVALID);
+}
+
 #[test]
 fn topics_and_filters_follow_the_rules() {
     use TopicFault::{Empty, MultiLevel, Nul, Share, SingleLevel, TooDeep, Wildcard};
