@@ -336,6 +336,7 @@ impl Parts {
             broker: broker.clone(),
             metrics,
             board: board.clone(),
+            door: web::door::Door::default(),
             demo,
         };
         crate::board::follow_verdict(site.clone(), stop.clone());

@@ -35,6 +35,13 @@ pub(crate) const MERGED_AGENT_MESSAGES: usize = 64;
 /// needs.
 pub(crate) const REQUEST_HEAD: Duration = Duration::from_secs(20);
 
+/// Connections to the web server at once. A browser opens one, at most six with HTTP/1.1; the file descriptors belong to the
+/// sensors.
+pub(crate) const WEB_CONNECTIONS: usize = 1_024;
+
+/// Of them from one address: many people may come through one proxy, and one machine must not take them all.
+pub(crate) const WEB_CONNECTIONS_PER_ADDRESS: usize = 256;
+
 /// Messages a slow browser may fall behind in the lossy live channel before it misses some.
 pub(crate) const LIVE_MESSAGES: usize = 1_024;
 

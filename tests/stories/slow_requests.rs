@@ -53,3 +53,30 @@ async fn a_request_whose_head_never_ends_is_cut_off_and_another_is_answered() {
     gateway.anonymous().get("/health").await.expect(200);
     gateway.stop().await;
 }
+
+#[tokio::test]
+async fn one_address_does_not_take_all_connections_of_the_web_server() {
+    let site = Site::lab("");
+    let gateway = site.start().await;
+    let address: std::net::SocketAddr =
+        gateway.https().trim_start_matches("https://").parse().expect("an address");
+    // Another address of the loopback is another client's.
+    let greedy = || async {
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        socket.bind("127.0.0.3:0".parse().expect("an address")).expect("an address of the loopback");
+        socket.connect(address).await.expect("the web listener")
+    };
+
+    let mut taken = Vec::new();
+    for _ in 0..256 {
+        taken.push(greedy().await);
+    }
+    let mut refused = greedy().await;
+
+    let mut nothing = [0; 1];
+    let end = tokio::time::timeout(Duration::from_secs(30), refused.read(&mut nothing)).await;
+    assert!(matches!(end, Ok(Ok(0) | Err(_))), "one more than its share is closed: {end:?}");
+    gateway.anonymous().get("/health").await.expect(200);
+    drop(taken);
+    gateway.stop().await;
+}

@@ -22,6 +22,7 @@ pub(crate) async fn page(State(site): State<Site>) -> Response {
     uplink_metrics(&site, &mut page).await;
     identity_metrics(&site, &mut page).await;
     board_metrics(&site, &mut page);
+    web_metrics(&site, &mut page);
     page.sample(
         "sitewarden_build_info",
         "gauge",
@@ -56,6 +57,18 @@ impl Page {
         self.head(name, kind, help);
         self.value(name, labels, value);
     }
+}
+
+fn web_metrics(site: &Site, page: &mut Page) {
+    let open = float(site.door.open() as u64);
+    page.sample("sitewarden_web_connections", "gauge", "Connections to the web server", &[], open);
+    page.sample(
+        "sitewarden_web_connections_refused_total",
+        "counter",
+        "Connections to the web server that were refused because too many were open",
+        &[],
+        float(site.door.refused()),
+    );
 }
 
 #[expect(clippy::cast_precision_loss, reason = "Prometheus samples are doubles")]

@@ -6,6 +6,7 @@
 pub(crate) mod audit;
 pub(crate) mod board;
 mod document;
+pub(crate) mod door;
 pub(crate) mod live;
 pub(crate) mod metrics;
 pub(crate) mod operations;
@@ -31,6 +32,7 @@ use crate::config::Config;
 use crate::limits::REQUEST_HEAD;
 use crate::pipeline;
 use crate::sources::Rules;
+use door::Door;
 use live::Live;
 
 /// The web server cannot start.
@@ -60,6 +62,7 @@ pub(crate) struct Site {
     pub(crate) broker: sitewarden_broker::Handle,
     pub(crate) metrics: Arc<pipeline::Metrics>,
     pub(crate) board: Board,
+    pub(crate) door: Door,
     pub(crate) demo: bool,
 }
 
@@ -150,8 +153,10 @@ pub(crate) fn spawn(
     listener.set_nonblocking(true).map_err(WebError::Serve)?;
     let tls = axum_server::tls_rustls::RustlsConfig::from_config(site.ground.pki.https());
     let handle = axum_server::Handle::new();
-    let mut server =
-        axum_server::from_tcp_rustls(listener, tls).map_err(WebError::Serve)?.handle(handle.clone());
+    let mut server = axum_server::from_tcp_rustls(listener, tls)
+        .map_err(WebError::Serve)?
+        .handle(handle.clone())
+        .map(|tls| tls.acceptor(site.door.clone()));
     // Without a timer hyper waits for ever for the rest of a request's head, or for a peer that is gone.
     let http = server.http_builder();
     http.http1().timer(TokioTimer::new()).header_read_timeout(REQUEST_HEAD);
