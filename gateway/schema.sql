@@ -218,7 +218,7 @@ CREATE TABLE reading_block (
     received INTEGER NOT NULL,
     count INTEGER NOT NULL,
     bytes BLOB NOT NULL
-) STRICT;
+, replay BLOB) STRICT;
 
 CREATE TABLE reading_chunk (
     series_id INTEGER NOT NULL REFERENCES reading_series (id),
@@ -254,6 +254,15 @@ CREATE TABLE reading_state (
     merge INTEGER NOT NULL,
     -- Bytes of all visible chunks, so that retention need not add them up.
     chunk_bytes INTEGER NOT NULL
+, released_block INTEGER NOT NULL DEFAULT 0) STRICT;
+
+CREATE TABLE rule_memory (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    -- A block that may be gone, so no reference.
+    block INTEGER NOT NULL,
+    -- The engine's own time, in microseconds.
+    time INTEGER NOT NULL,
+    bytes BLOB NOT NULL
 ) STRICT;
 
 CREATE TABLE session (

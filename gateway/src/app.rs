@@ -4,7 +4,7 @@
 //! built (which may fail, with a message for the person who starts the box) and then spawned (which cannot).
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use sitewarden_broker as broker;
@@ -53,6 +53,7 @@ pub(crate) const MIGRATIONS: &[Migrations] = &[
     sitewarden_broker::store::MIGRATIONS,
     sitewarden_identity::MIGRATIONS,
     sitewarden_uplink::MIGRATIONS,
+    pipeline::memory::MIGRATIONS,
 ];
 
 /// The ground that every mode stands on: store, policies, gate, keys, inventory.
@@ -180,7 +181,6 @@ struct Parts {
     https: std::net::TcpListener,
     https_address: SocketAddr,
     console: tokio::net::UnixListener,
-    memory: PathBuf,
 }
 
 impl Parts {
@@ -244,7 +244,6 @@ impl Parts {
             https,
             https_address,
             console,
-            memory: pipeline::memory::path(state),
         })
     }
 
@@ -292,7 +291,6 @@ impl Parts {
             latest: self.live.latest(),
             metrics: Arc::clone(&metrics),
             demo,
-            memory: self.memory,
             stop: stop.clone(),
             ended: engine_ended.clone(),
         })?;

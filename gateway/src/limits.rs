@@ -26,6 +26,38 @@ pub(crate) const HELD_READINGS: usize = 1_024;
 /// Longest that a configuration may let readings without acknowledgement wait: that much is lost in a power cut.
 pub(crate) const HELD_MAX: Duration = Duration::from_secs(10);
 
+/// Readings in the journal since the rules' memory was stored, at which it is stored again: their replay at a start takes
+/// some 0.2 s. At 17 readings a second that is every 100 minutes, at 1,000 every 100 seconds.
+pub(crate) const REPLAY_READINGS: usize = 100_000;
+
+/// Bytes beside those readings (events of the box, timers, names) at which the rules' memory is stored again, too.
+pub(crate) const REPLAY_BYTES: usize = 4 * 1024 * 1024;
+
+/// Blocks of the journal that a replay reads at once: some 20 ms of a reader, which has 2 s.
+pub(crate) const REPLAY_BLOCKS: usize = 1_000;
+
+/// Pairs of topic and zone that blocks of one chain name; one more, and a new chain begins.
+pub(crate) const REPLAY_NAMES: usize = 65_536;
+
+/// Bytes about timers alone that may wait for another commit; more ask for one of their own.
+pub(crate) const REPLAY_WAITING_BYTES: usize = 16 * 1024;
+
+/// Largest memory of the rules that is stored, packed, in bytes: the writer takes some 0.3 s for it. A larger one is told
+/// and not kept; 100 MB unpacked, some 200,000 keys, pack to a tenth.
+pub(crate) const MEMORY_BYTES: usize = 64 * 1024 * 1024;
+
+/// Largest memory of the rules that is unpacked, in bytes.
+pub(crate) const MEMORY_UNPACKED_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+
+/// Shortest time between two tries to store the rules' memory.
+pub(crate) const MEMORY_RETRY: Duration = Duration::from_secs(60);
+
+/// How long a site may be quiet until a commit says how far time has come: a kill takes back that much of a silence.
+pub(crate) const MEMORY_MARK: Duration = Duration::from_secs(300);
+
+/// A commit that something else asked for says how far time has come when the last one that did is so long ago.
+pub(crate) const MEMORY_STEP: Duration = Duration::from_secs(5);
+
 /// Messages of agents that share one commit when they wait together: as many as a fast site's lines bring while the
 /// disk syncs.
 pub(crate) const MERGED_AGENT_MESSAGES: usize = 64;

@@ -183,6 +183,4 @@ async fn every_file_of_the_state_folder_is_the_owner_s_alone_but_what_is_handed_
         assert!(seen.iter().any(|found| found == name), "no {name} in {seen:?}");
     }
     gateway.stop().await;
-    let memory = std::fs::metadata(site.state().join("rules.memory")).expect("written at the end");
-    assert_eq!(memory.permissions().mode() & 0o777, 0o600);
 }

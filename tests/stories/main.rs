@@ -22,6 +22,7 @@ mod fleet;
 mod full_disk;
 mod health;
 mod hub;
+mod memory;
 mod operations;
 mod peers;
 mod people;

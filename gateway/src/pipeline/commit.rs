@@ -6,7 +6,7 @@
 
 use std::error::Error as _;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 use sitewarden_broker::Committed;
@@ -75,7 +75,8 @@ pub(crate) fn apply(
         sitewarden_findings::raise(tx, permit(Action::FindingRaise), drafts, &about)
             .map_err(CommitError::Findings)?;
     }
-    sitewarden_telemetry::append(tx, permit(Action::TelemetryAppend), &work.readings, &work.unknown)
+    let append = permit(Action::TelemetryAppend);
+    sitewarden_telemetry::append(tx, append, &work.readings, &work.unknown, &work.replay)
         .map_err(CommitError::Telemetry)?;
     if !work.ops.is_empty() {
         sitewarden_broker::store::apply(tx, &work.ops).map_err(CommitError::Broker)?;
@@ -111,6 +112,8 @@ pub(crate) struct Answer {
     pub(crate) live: broadcast::Sender<Arc<Value>>,
     pub(crate) rescue: mpsc::Sender<Rescue>,
     pub(crate) metrics: Arc<Metrics>,
+    /// Set when the journal will lack this commit.
+    pub(crate) hole: Arc<AtomicBool>,
     pub(crate) clock: Clock,
     /// Given back last: only then may the engine run further ahead.
     pub(crate) slot: OwnedSemaphorePermit,
@@ -182,6 +185,7 @@ impl Answer {
     /// Not committed: say so, and save what must not be lost.
     fn failed(&self, error: &WriteError<CommitError>) {
         self.metrics.failed.fetch_add(1, Ordering::Relaxed);
+        self.hole.store(true, Ordering::Relaxed);
         let cause = error.source().map(sitewarden_core::error::chain).unwrap_or_default();
         tracing::warn!(%error, cause, messages = self.work.readings.len(), "a commit of the pipeline failed; its messages are not acknowledged");
         let alone = self.work.is_findings_alone();

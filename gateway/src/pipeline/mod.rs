@@ -5,16 +5,19 @@
 //! Only after the commit does it tell the broker (acknowledgements, QoS 1 and 2 deliveries) and the live
 //! channel. Forward only: nothing here calls back into an earlier stage. While the writer syncs, the
 //! engine prepares the next batch; it runs at most [`COMMITS_AHEAD`] commits ahead. Readings that nobody waits for
-//! (QoS 0, no finding) share a commit with those of the next moment, see [`held`].
+//! (QoS 0, no finding) share a commit with those of the next moment, see [`held`]. What the rules remember goes with each
+//! commit, see [`memory`].
 
+mod call_log;
 pub(crate) mod commit;
 pub(crate) mod events;
 mod held;
+mod judge;
 pub(crate) mod memory;
 pub(crate) mod notices;
 pub(crate) mod prepare;
+mod replay;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -32,8 +35,10 @@ use tokio::sync::{Semaphore, broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::limits::{COMMITS_AHEAD, HELD_READINGS, MERGED_AGENT_MESSAGES, MERGED_BATCHES};
-use held::Held;
+use crate::limits::{COMMITS_AHEAD, HELD_READINGS, MEMORY_MARK, MERGED_AGENT_MESSAGES, MERGED_BATCHES};
+use held::{Held, Slot};
+use judge::Judge;
+use memory::{EngineClock, Memory};
 use prepare::{Preparer, Work};
 
 /// What the pipeline is connected to.
@@ -58,8 +63,6 @@ pub(crate) struct Deps {
     pub(crate) demo: bool,
     /// How long readings that nobody waits for may wait for others.
     pub(crate) linger: Duration,
-    /// File that the rules' memory is kept in.
-    pub(crate) memory: PathBuf,
     pub(crate) stop: CancellationToken,
     /// Cancelled when the thread ends, for whatever reason.
     pub(crate) ended: CancellationToken,
@@ -104,6 +107,9 @@ pub(crate) type Rescue = (Vec<FindingDraft>, Vec<AgentFinding>);
 struct Engine {
     deps: Deps,
     preparer: Preparer,
+    /// The time that the rules live by.
+    time: EngineClock,
+    memory: Memory,
     slots: Arc<Semaphore>,
     held: Held,
     /// Findings whose commit failed (disk full) come back to be tried alone, from the reserve.
@@ -114,15 +120,14 @@ impl Engine {
     fn new(deps: Deps) -> Self {
         let rules = Arc::clone(&deps.rules.borrow());
         let dialects = Arc::clone(&deps.dialects.borrow());
-        let preparer = Preparer::new(
-            memory::restore(&deps.memory, rules, deps.clock.now()),
-            dialects,
-            Arc::clone(&deps.registry),
-        );
+        let (engine, since) = memory::load(&deps.store, &rules);
+        let time = EngineClock::start(deps.clock, engine.time());
         Self {
+            preparer: Preparer::new(Judge::new(engine), dialects, Arc::clone(&deps.registry)),
+            time,
+            memory: Memory::new(deps.store.clone(), deps.gate.clone(), since),
             held: Held::new(deps.linger),
             deps,
-            preparer,
             slots: Arc::new(Semaphore::new(COMMITS_AHEAD)),
             rescued: mpsc::channel(COMMITS_AHEAD + 1),
         }
@@ -130,26 +135,33 @@ impl Engine {
 
     async fn run(mut self) {
         self.work().await;
-        if let Some((work, slot)) = self.held.take() {
+        // Also without messages it is told how far time has come.
+        if let Some((mut work, slot)) = self.begin().await {
+            self.preparer.judge().mark_time(self.time.now(), &mut work.findings);
             self.submit(work, slot);
         }
-        memory::save(&self.deps.memory, self.preparer.engine());
+        let engine = self.preparer.judge().engine();
+        self.memory.finish(engine, self.deps.clock.now().mono).await;
+    }
+
+    /// The work that is held, or a new one as soon as a commit may be made of it; `None` at the end.
+    async fn begin(&mut self) -> Option<(Work, Slot)> {
+        match self.held.take() {
+            Some(held) => Some(held),
+            None => Arc::clone(&self.slots).acquire_owned().await.ok().map(|slot| (Work::default(), slot)),
+        }
     }
 
     async fn work(&mut self) {
-        let mut saves = tokio::time::interval(memory::SAVE_EVERY);
-        saves.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            let (mut work, slot) = match self.held.take() {
-                Some(held) => held,
-                None => match Arc::clone(&self.slots).acquire_owned().await {
-                    Ok(slot) => (Work::default(), slot),
-                    Err(_closed) => return,
-                },
-            };
-            self.preparer.look_at_inventory(self.deps.clock.now());
+        let mut marks = tokio::time::interval_at(tokio::time::Instant::now() + MEMORY_MARK, MEMORY_MARK);
+        marks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while let Some((mut work, slot)) = self.begin().await {
+            if self.memory.has_hole() {
+                self.preparer.judge().log().begin_anew();
+            }
+            self.preparer.look_at_inventory(self.time.now());
             let due = self.held.due().map(|at| self.deps.clock.instant(at));
-            let deadline = self.preparer.next_deadline().map(|at| self.deps.clock.instant(at));
+            let deadline = self.preparer.next_deadline().map(|at| self.time.instant(at));
             let mut ended = false;
             tokio::select! {
                 biased;
@@ -167,7 +179,7 @@ impl Engine {
                     work.signed.extend(signed);
                 }
                 Some(event) = self.deps.own.recv() => {
-                    let now = self.deps.clock.now();
+                    let now = self.time.now();
                     self.preparer.event(&event, now, &mut work);
                 }
                 Some(told) = self.deps.agents.recv() => self.take_told(told, &mut work),
@@ -175,17 +187,19 @@ impl Engine {
                     Some(batch) => self.take(batch, &mut work),
                     None => ended = true,
                 },
-                _ = saves.tick() => memory::save(&self.deps.memory, self.preparer.engine()),
                 () = at(due) => {}
                 () = at(deadline) => {
-                    let now = self.deps.clock.now();
+                    let now = self.time.now();
                     self.preparer.timeout(now, &mut work);
                 }
+                _ = marks.tick(), if deadline.is_some() => {
+                    self.preparer.judge().mark_time(self.time.now(), &mut work.findings);
+                }
             }
-            if !work.is_empty()
-                && let Some((work, slot)) = self.held.hold(work, slot, self.deps.clock.now().mono)
-            {
-                self.submit(work, slot);
+            let waits = !work.is_empty() || self.preparer.judge().log().waits();
+            if waits && let Some((work, slot)) = self.held.hold(work, slot, self.deps.clock.now().mono) {
+                self.commit(work, slot);
+                marks.reset();
             }
             if ended {
                 return;
@@ -195,7 +209,7 @@ impl Engine {
 
     /// Takes a batch and whatever else already waits: they share one commit.
     fn take(&mut self, first: Batch, work: &mut Work) {
-        let now = self.deps.clock.now();
+        let now = self.time.now();
         let mut next = Some(first);
         let mut merged = 0;
         while let Some(batch) = next {
@@ -214,7 +228,7 @@ impl Engine {
 
     /// Takes what an agent said and whatever else of agents already waits.
     fn take_told(&mut self, first: Told, work: &mut Work) {
-        let now = self.deps.clock.now();
+        let now = self.time.now();
         let mut next = Some(first);
         let mut merged = 0;
         self.preparer.agents_begin();
@@ -225,7 +239,22 @@ impl Engine {
         }
     }
 
-    fn submit(&self, work: Work, slot: tokio::sync::OwnedSemaphorePermit) {
+    /// Commits the work, and has the rules' memory stored when the journal since has grown long.
+    fn commit(&mut self, mut work: Work, slot: Slot) {
+        let mono = self.deps.clock.now().mono;
+        let due = self.memory.is_due(mono);
+        self.preparer.judge().pass(self.time.now(), &mut work.findings);
+        self.submit(work, slot);
+        if due {
+            let judge = self.preparer.judge();
+            judge.log().begin_anew();
+            self.memory.keep(judge.engine(), mono);
+        }
+    }
+
+    fn submit(&mut self, mut work: Work, slot: Slot) {
+        work.replay = self.preparer.judge().log().take();
+        self.memory.committing(work.readings.len(), work.replay.len());
         let metrics = Arc::clone(&self.deps.metrics);
         let add = |counter: &AtomicU64, count: usize| counter.fetch_add(count as u64, Ordering::Relaxed);
         add(&metrics.readings, work.readings.len());
@@ -243,6 +272,7 @@ impl Engine {
             live: self.deps.latest.clone(),
             rescue: self.rescued.0.clone(),
             metrics,
+            hole: self.memory.hole(),
             clock: self.deps.clock,
             slot,
         };

@@ -12,13 +12,14 @@ use sitewarden_broker::{Batch, Notice, Publish};
 use sitewarden_core::{
     AssetKind, AssetRef, Event, FindingDraft, Monotonic, Now, Principal, Reading, Sighting, Timestamp, Trust,
 };
-use sitewarden_detect::{Engine, RuleSet};
+use sitewarden_detect::RuleSet;
 use sitewarden_devices::Registry;
 use sitewarden_devices::agents::{AgentFinding, Told};
 use sitewarden_ingest::Dialects;
 use sitewarden_telemetry::UnknownPayload;
 
-use super::events::{ReadingFields, Standing, client_asset};
+use super::events::{Standing, client_asset};
+use super::judge::Judge;
 use super::notices;
 
 /// What one commit writes.
@@ -36,6 +37,8 @@ pub(crate) struct Work {
     pub(crate) ops: Vec<StoreOp>,
     /// Connections that came and went: client asset, address where it came, when.
     pub(crate) presence: Vec<(AssetRef, Option<String>, Timestamp)>,
+    /// From which the rules' memory is rebuilt; set when nothing more is added.
+    pub(crate) replay: Vec<u8>,
 }
 
 impl Work {
@@ -76,10 +79,9 @@ impl Work {
 
 /// The pure slices and what they know.
 pub(crate) struct Preparer {
-    engine: Engine,
+    judge: Judge,
     dialects: Arc<Dialects>,
     registry: Arc<Registry>,
-    fields: ReadingFields,
     /// New assets of commits under way, so that a burst makes one sighting of each.
     seen: HashSet<AssetRef>,
     /// What stands for a topic in readings of agents.
@@ -89,23 +91,15 @@ pub(crate) struct Preparer {
 }
 
 impl Preparer {
-    pub(crate) fn new(engine: Engine, dialects: Arc<Dialects>, registry: Arc<Registry>) -> Self {
+    pub(super) fn new(judge: Judge, dialects: Arc<Dialects>, registry: Arc<Registry>) -> Self {
         // A version that no registry has yet: the engine is told the inventory first.
         let inventory = u64::MAX;
-        Self {
-            engine,
-            dialects,
-            registry,
-            fields: ReadingFields::default(),
-            seen: HashSet::new(),
-            agent_topic: "".into(),
-            inventory,
-        }
+        Self { judge, dialects, registry, seen: HashSet::new(), agent_topic: "".into(), inventory }
     }
 
-    /// What the rules remember.
-    pub(crate) const fn engine(&self) -> &Engine {
-        &self.engine
+    /// The engine and the log of its calls.
+    pub(super) const fn judge(&mut self) -> &mut Judge {
+        &mut self.judge
     }
 
     /// Tells the engine which sensors the site trusts, when that changed: rules with `groups: inventory`
@@ -130,11 +124,11 @@ impl Preparer {
                 }
                 fields
             });
-        self.engine.set_inventory(assets.collect(), now);
+        self.judge.inventory(assets.collect(), now);
     }
 
     pub(crate) fn replace_rules(&mut self, rules: Arc<RuleSet>) {
-        self.engine.replace(rules);
+        self.judge.replace(rules);
     }
 
     pub(crate) fn replace_dialects(&mut self, dialects: Arc<Dialects>) {
@@ -142,16 +136,16 @@ impl Preparer {
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Monotonic> {
-        self.engine.next_deadline()
+        self.judge.engine().next_deadline()
     }
 
     pub(crate) fn timeout(&mut self, now: Now, work: &mut Work) {
-        self.engine.handle_timeout(now, &mut work.findings);
+        self.judge.timeout(now, &mut work.findings);
     }
 
     /// An event of the box itself.
     pub(crate) fn event(&mut self, event: &Event, now: Now, work: &mut Work) {
-        self.engine.handle_event(event, now, &mut work.findings);
+        self.judge.event(event, now, &mut work.findings);
     }
 
     /// Everything that a batch of the broker says.
@@ -185,8 +179,7 @@ impl Preparer {
             reading.via = reading.via.map(named);
             let standing = self.standing(&reading.asset);
             reading.trusted = standing.trusted;
-            let event = self.fields.event(&reading, &publish.topic, &standing);
-            self.engine.handle_event(&event, now, &mut work.findings);
+            self.judge.reading(&reading, &publish.topic, &standing, now, &mut work.findings);
             work.readings.push(reading);
         }
         if let Some(unknown) = decoded.unknown {
@@ -213,8 +206,7 @@ impl Preparer {
                     // Its sensors stand where the agent stands.
                     reading.trusted = reading.via.as_ref().is_some_and(|agent| self.standing(agent).trusted);
                     let standing = Standing { trusted: reading.trusted, ..self.standing(&reading.asset) };
-                    let event = self.fields.event(&reading, &self.agent_topic, &standing);
-                    self.engine.handle_event(&event, now, &mut work.findings);
+                    self.judge.reading(&reading, &self.agent_topic, &standing, now, &mut work.findings);
                     work.readings.push(reading);
                 }
             }
@@ -240,7 +232,7 @@ impl Preparer {
                         _ => {}
                     }
                 }
-                self.engine.handle_event(&event, now, &mut work.findings);
+                self.judge.event(&event, now, &mut work.findings);
             }
         }
     }
@@ -277,7 +269,7 @@ impl Preparer {
     }
 
     fn notice(&mut self, notice: &Notice, now: Now, work: &mut Work) {
-        self.engine.handle_event(&notices::event(notice), now, &mut work.findings);
+        self.judge.event(&notices::event(notice), now, &mut work.findings);
         match notice {
             Notice::Connected { origin, time, .. } => {
                 let asset = client_asset(&origin.client_id);

@@ -41,7 +41,8 @@ fn compressed(bytes: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Frames bytes: compressed where that is smaller.
-pub(crate) fn pack(bytes: &[u8]) -> Vec<u8> {
+#[must_use]
+pub fn pack(bytes: &[u8]) -> Vec<u8> {
     if bytes.len() >= SMALL
         && let Some(compressed) = compressed(bytes)
         && compressed.len() + 4 < bytes.len()
@@ -60,7 +61,10 @@ pub(crate) fn pack(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// Undoes [`pack`].
-pub(crate) fn unpack(framed: &[u8]) -> Result<Vec<u8>, CodecError> {
+///
+/// # Errors
+/// [`CodecError`]: damaged, or longer than [`BLOCK_BYTES`] when unpacked.
+pub fn unpack(framed: &[u8]) -> Result<Vec<u8>, CodecError> {
     match framed.split_first() {
         Some((&RAW, rest)) => Ok(rest.to_vec()),
         Some((&ZSTD, rest)) => {
@@ -78,10 +82,11 @@ pub(crate) fn unpack(framed: &[u8]) -> Result<Vec<u8>, CodecError> {
 
 /// Appends values.
 #[derive(Debug, Default)]
-pub(crate) struct Writer(Vec<u8>);
+pub struct Writer(Vec<u8>);
 
 impl Writer {
-    pub(crate) fn unsigned(&mut self, mut value: u64) {
+    /// A whole number in one to ten bytes, small ones in few.
+    pub fn unsigned(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.0.push(u8::try_from(value & 0x7f).unwrap_or_default() | 0x80);
             value >>= 7;
@@ -89,34 +94,57 @@ impl Writer {
         self.0.push(u8::try_from(value).unwrap_or_default());
     }
 
-    pub(crate) fn signed(&mut self, value: i64) {
+    /// The same with a sign; near zero takes few bytes.
+    pub fn signed(&mut self, value: i64) {
         self.unsigned(((value << 1) ^ (value >> 63)).cast_unsigned());
     }
 
-    pub(crate) fn float(&mut self, value: f64) {
+    /// A number with all its digits.
+    pub fn float(&mut self, value: f64) {
         self.0.extend_from_slice(&value.to_le_bytes());
     }
 
-    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+    /// Bytes with their length before them.
+    pub fn bytes(&mut self, bytes: &[u8]) {
         self.unsigned(bytes.len() as u64);
         self.0.extend_from_slice(bytes);
     }
 
-    pub(crate) fn finish(self) -> Vec<u8> {
+    /// How many bytes there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nothing was written.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What was written.
+    #[must_use]
+    pub fn finish(self) -> Vec<u8> {
         self.0
     }
 }
 
 /// Reads what [`Writer`] wrote.
 #[derive(Debug)]
-pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
+pub struct Reader<'a>(pub &'a [u8]);
 
 impl<'a> Reader<'a> {
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether nothing is left.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub(crate) fn unsigned(&mut self) -> Result<u64, CodecError> {
+    /// What [`Writer::unsigned`] wrote.
+    ///
+    /// # Errors
+    /// [`CodecError::Damaged`].
+    pub fn unsigned(&mut self) -> Result<u64, CodecError> {
         let mut value = 0_u64;
         for shift in (0..64).step_by(7) {
             let (&byte, rest) = self.0.split_first().ok_or(CodecError::Damaged("a number ends early"))?;
@@ -129,19 +157,31 @@ impl<'a> Reader<'a> {
         Err(CodecError::Damaged("a number is too long"))
     }
 
-    pub(crate) fn signed(&mut self) -> Result<i64, CodecError> {
+    /// What [`Writer::signed`] wrote.
+    ///
+    /// # Errors
+    /// [`CodecError::Damaged`].
+    pub fn signed(&mut self) -> Result<i64, CodecError> {
         let value = self.unsigned()?;
         Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
     }
 
-    pub(crate) fn float(&mut self) -> Result<f64, CodecError> {
+    /// What [`Writer::float`] wrote.
+    ///
+    /// # Errors
+    /// [`CodecError::Damaged`].
+    pub fn float(&mut self) -> Result<f64, CodecError> {
         let (bytes, rest) =
             self.0.split_first_chunk::<8>().ok_or(CodecError::Damaged("a value ends early"))?;
         self.0 = rest;
         Ok(f64::from_le_bytes(*bytes))
     }
 
-    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], CodecError> {
+    /// What [`Writer::bytes`] wrote.
+    ///
+    /// # Errors
+    /// [`CodecError::Damaged`].
+    pub fn bytes(&mut self) -> Result<&'a [u8], CodecError> {
         let length = usize::try_from(self.unsigned()?).unwrap_or(usize::MAX);
         let (bytes, rest) =
             self.0.split_at_checked(length).ok_or(CodecError::Damaged("a text ends early"))?;
@@ -149,7 +189,11 @@ impl<'a> Reader<'a> {
         Ok(bytes)
     }
 
-    pub(crate) fn text(&mut self) -> Result<&'a str, CodecError> {
+    /// What [`Writer::bytes`] wrote of a text.
+    ///
+    /// # Errors
+    /// [`CodecError::Damaged`].
+    pub fn text(&mut self) -> Result<&'a str, CodecError> {
         std::str::from_utf8(self.bytes()?).map_err(|_| CodecError::Damaged("a text is not UTF-8"))
     }
 }

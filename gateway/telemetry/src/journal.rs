@@ -2,7 +2,9 @@
 //!
 //! A block carries its own names, so it needs no other table to be read; one row per commit keeps the
 //! pages written per commit few. Layout: number of texts, texts (each once), then entries: kind, indices
-//! of texts, times as differences, value. Not yet chunks: `merge.rs` makes them.
+//! of texts, times as differences, value. Not yet chunks: `merge.rs` makes them. Beside its readings a block may hold
+//! bytes of the pipeline, from which the rules' memory is rebuilt; this crate keeps them until [`release`] and reads
+//! nothing from them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -35,7 +37,8 @@ pub(crate) struct Block {
     pub(crate) unknown: Vec<UnknownPayload>,
 }
 
-/// Stores readings and unknown payloads as one block of the journal.
+/// Stores readings and unknown payloads as one block of the journal, with bytes for whoever replays it. Those alone are
+/// no bulk data: they go with findings while the disk is full.
 ///
 /// # Errors
 /// [`TelemetryError`]: the disk has room for findings only, or the store failed.
@@ -44,30 +47,102 @@ pub fn append(
     permit: Permit,
     readings: &[Reading],
     unknown: &[UnknownPayload],
+    replay: &[u8],
 ) -> Result<(), TelemetryError> {
     let _ = tx.spend(permit, Action::TelemetryAppend, &Resource::site())?;
-    if readings.is_empty() && unknown.is_empty() {
+    if !readings.is_empty() || !unknown.is_empty() {
+        tx.claim_bulk()?;
+    } else if replay.is_empty() {
         return Ok(());
     }
-    tx.claim_bulk()?;
     let received = readings
         .iter()
         .map(|reading| reading.received)
         .chain(unknown.iter().map(|payload| payload.received))
         .max()
-        .unwrap_or(tx.now());
+        .unwrap_or_else(|| tx.now());
     let bytes = pack(&encode(readings, unknown));
     // The number goes on after the merged blocks even when all of them are gone.
     tx.sql()
         .prepare_cached(
-            "INSERT INTO reading_block (id, received, count, bytes) VALUES (
+            "INSERT INTO reading_block (id, received, count, bytes, replay) VALUES (
                  1 + max(coalesce((SELECT max(id) FROM reading_block), 0), (SELECT merged_block FROM reading_state)),
-                 ?1, ?2, ?3)",
+                 ?1, ?2, ?3, ?4)",
         )
         .doing("preparing a block of readings")?
-        .execute(params![received.micros(), readings.len() + unknown.len(), bytes])
+        .execute(params![
+            received.micros(),
+            readings.len() + unknown.len(),
+            bytes,
+            Some(replay).filter(|bytes| !bytes.is_empty())
+        ])
         .doing("storing a block of readings")?;
     Ok(())
+}
+
+/// The number of the newest block, within the transaction of whoever asks.
+///
+/// # Errors
+/// [`TelemetryError`].
+pub fn last_block(tx: &Tx<'_>) -> Result<u64, TelemetryError> {
+    tx.sql()
+        .query_row(
+            "SELECT max(coalesce((SELECT max(id) FROM reading_block), 0), merged_block) FROM reading_state",
+            [],
+            |row| row.get(0),
+        )
+        .doing("reading the number of the newest block")
+        .map_err(TelemetryError::from)
+}
+
+/// Nobody replays blocks up to this one any more: those that are merged may go.
+///
+/// # Errors
+/// [`TelemetryError`].
+pub fn release(tx: &Tx<'_>, permit: Permit, block: u64) -> Result<(), TelemetryError> {
+    let _ = tx.spend(permit, Action::TelemetryAppend, &Resource::site())?;
+    tx.sql()
+        .execute(
+            "UPDATE reading_state SET released_block = max(released_block, ?1) WHERE id = 1",
+            params![block],
+        )
+        .doing("releasing blocks of readings")?;
+    Ok(())
+}
+
+/// One block for a replay.
+#[derive(Debug)]
+pub struct Replayed {
+    /// Its number; blocks have no holes between them.
+    pub block: u64,
+    /// Its readings, in the order in which they were appended.
+    pub readings: Result<Vec<Reading>, CodecError>,
+    /// The bytes that were stored with them.
+    pub replay: Vec<u8>,
+}
+
+/// So many blocks after `after`, oldest first, merged or not.
+///
+/// # Errors
+/// [`TelemetryError`].
+pub fn replay_after(conn: &Connection, after: u64, blocks: usize) -> Result<Vec<Replayed>, TelemetryError> {
+    let mut statement = conn
+        .prepare_cached("SELECT id, bytes, replay FROM reading_block WHERE id > ?1 ORDER BY id LIMIT ?2")
+        .doing("preparing to replay the journal")?;
+    let mut rows = statement.query(params![after, blocks]).doing("replaying the journal")?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().doing("replaying the journal")? {
+        let bytes: Vec<u8> = row.get(1).doing("reading a block")?;
+        let mut block = Block::default();
+        let readings = unpack(&bytes).and_then(|bytes| decode(&bytes, &mut block)).map(|()| block.readings);
+        let replay: Option<Vec<u8>> = row.get(2).doing("reading a block's replay")?;
+        found.push(Replayed {
+            block: row.get(0).doing("reading a block's number")?,
+            readings,
+            replay: replay.unwrap_or_default(),
+        });
+    }
+    Ok(found)
 }
 
 /// Blocks after `after`, oldest first, until `entries` are exceeded; with the number of the last one.

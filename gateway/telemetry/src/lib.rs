@@ -5,10 +5,10 @@
 //! not decode payloads and does not judge values. Roll-ups by minute and hour are not here yet: the
 //! chunks' key is their seam. Invariant: what was committed is found by a query, once.
 
+pub mod codec;
 pub mod limits;
 
 mod chunk;
-mod codec;
 mod journal;
 mod latest;
 mod merge;
@@ -26,7 +26,7 @@ use thiserror::Error;
 
 pub use chunk::Point;
 pub use codec::CodecError;
-pub use journal::{UnknownPayload, append};
+pub use journal::{Replayed, UnknownPayload, append, last_block, release, replay_after};
 pub use latest::{Latest, LatestValues};
 pub use merge::{Merged, Retention, merge, prune};
 pub use query::{Query, Value, readings, waiting};
@@ -34,8 +34,13 @@ pub use routes::{Deps, routes};
 pub use unknown::{UnknownTopic, list as unknown_topics};
 
 /// Tables of this slice.
-pub const MIGRATIONS: Migrations =
-    Migrations { slice: "telemetry", steps: &[(1, "journal", include_str!("migrations/001_journal.sql"))] };
+pub const MIGRATIONS: Migrations = Migrations {
+    slice: "telemetry",
+    steps: &[
+        (1, "journal", include_str!("migrations/001_journal.sql")),
+        (2, "replay", include_str!("migrations/002_replay.sql")),
+    ],
+};
 
 /// Telemetry cannot do what was asked.
 #[derive(Debug, Error)]

@@ -250,7 +250,8 @@ fn remove_merged(tx: &Tx<'_>) -> Result<bool, TelemetryError> {
         .sql()
         .prepare_cached(
             "DELETE FROM reading_block WHERE id IN (
-                 SELECT id FROM reading_block WHERE id <= (SELECT merged_block FROM reading_state) LIMIT ?1)",
+                 SELECT id FROM reading_block
+                 WHERE id <= (SELECT min(merged_block, released_block) FROM reading_state) LIMIT ?1)",
         )
         .doing("preparing to remove merged blocks")?;
     let mut removed = 0;

@@ -11,7 +11,7 @@ use crate::journal::tests::reading;
 
 fn append_to(store: &TestStore, readings: Vec<Reading>) {
     let permit = gate().system("pipeline", Action::TelemetryAppend, Resource::site());
-    store.store.write_blocking("test", move |tx| append(tx, permit, &readings, &[])).expect("appended");
+    store.store.write_blocking("test", move |tx| append(tx, permit, &readings, &[], &[])).expect("appended");
 }
 
 async fn values(store: &TestStore, asset: &str) -> Vec<f64> {
@@ -140,7 +140,10 @@ async fn unknown_payloads_are_counted_per_topic_before_and_after_a_merge() {
     for round in 0..3_u8 {
         let payload = unknown(&[round]);
         let permit = gate().system("pipeline", Action::TelemetryAppend, Resource::site());
-        store.store.write_blocking("test", move |tx| append(tx, permit, &[], &[payload])).expect("appended");
+        store
+            .store
+            .write_blocking("test", move |tx| append(tx, permit, &[], &[payload], &[]))
+            .expect("appended");
         if round == 1 {
             merge(&store.store, &gate()).await.expect("merged");
         }
@@ -203,4 +206,43 @@ proptest! {
         all.sort_by(f64::total_cmp);
         prop_assert_eq!(found, all);
     }
+}
+
+fn blocks(store: &TestStore) -> Vec<(u64, usize, Vec<u8>)> {
+    let found = store.store.read_blocking(|conn| replay_after(conn, 0, 100)).expect("read");
+    found
+        .into_iter()
+        .map(|block| (block.block, block.readings.expect("not damaged").len(), block.replay))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_block_stays_for_its_replay_after_the_merge_until_it_is_released() {
+    let store = TestStore::new(&[MIGRATIONS]);
+    let permit = || gate().system("pipeline", Action::TelemetryAppend, Resource::site());
+    for serial in 1..=3_u8 {
+        let (permit, readings) = (permit(), vec![reading("a", i64::from(serial), f64::from(serial))]);
+        let readings = if serial == 2 { Vec::new() } else { readings };
+        store
+            .store
+            .write_blocking("test", move |tx| append(tx, permit, &readings, &[], &[serial]))
+            .expect("appended");
+    }
+    merge(&store.store, &gate()).await.expect("merged");
+
+    assert_eq!(blocks(&store), [(1, 1, vec![1]), (2, 0, vec![2]), (3, 1, vec![3])]);
+    assert_eq!(
+        values(&store, "a").await,
+        [1.0, 3.0],
+        "what is merged is found once, though its block is still there"
+    );
+
+    let permit = permit();
+    store.store.write_blocking("test", move |tx| release(tx, permit, 2)).expect("released");
+    append_to(&store, vec![reading("a", 4, 4.0)]);
+    merge(&store.store, &gate()).await.expect("merged");
+
+    assert_eq!(blocks(&store), [(3, 1, vec![3]), (4, 1, Vec::new())], "the numbers go on");
+    assert_eq!(store.store.write_blocking("test", last_block).expect("read"), 4);
+    assert_eq!(values(&store, "a").await, [1.0, 3.0, 4.0]);
 }

@@ -13,6 +13,7 @@ mod kept;
 mod keyed;
 mod measure;
 mod reload;
+mod replay;
 mod seen;
 mod silence;
 mod snapshot;
@@ -310,8 +311,12 @@ impl Engine {
     fn begin(&mut self, now: Now, out: &mut Vec<FindingDraft>) -> usize {
         let before = out.len();
         self.clock(now);
-        out.append(&mut self.pending);
+        if !self.pending.is_empty() {
+            self.total.touch();
+            out.append(&mut self.pending);
+        }
         if self.timers.next().is_some_and(|due| due <= self.mono) {
+            self.total.touch();
             self.run_timers(now, out);
             self.look_what_goes_on();
         }

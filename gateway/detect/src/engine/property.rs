@@ -9,6 +9,8 @@ use sitewarden_core::{Event, FindingDraft, LogSource, Monotonic, Now, Timestamp,
 
 use super::*;
 
+mod replayed;
+
 const RULES: &str = r#"
 title: hold
 id: hold

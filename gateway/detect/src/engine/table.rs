@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::kept::ALLOCATION;
 
@@ -27,23 +27,39 @@ pub(crate) struct Count {
     pub(crate) bytes: usize,
 }
 
-/// Things that all tables of an engine remember together.
+/// Things that all tables of an engine remember together, and how often something was remembered.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Total(Arc<(AtomicUsize, AtomicUsize)>);
+pub(crate) struct Total(Arc<Counters>);
+
+#[derive(Debug, Default)]
+struct Counters {
+    items: AtomicUsize,
+    bytes: AtomicUsize,
+    touched: AtomicU64,
+}
 
 impl Total {
     pub(crate) fn get(&self) -> Count {
-        Count { items: self.0.0.load(Ordering::Relaxed), bytes: self.0.1.load(Ordering::Relaxed) }
+        Count { items: self.0.items.load(Ordering::Relaxed), bytes: self.0.bytes.load(Ordering::Relaxed) }
     }
 
     fn add(&self, count: Count) {
-        self.0.0.fetch_add(count.items, Ordering::Relaxed);
-        self.0.1.fetch_add(count.bytes, Ordering::Relaxed);
+        self.0.items.fetch_add(count.items, Ordering::Relaxed);
+        self.0.bytes.fetch_add(count.bytes, Ordering::Relaxed);
     }
 
     fn sub(&self, count: Count) {
-        self.0.0.fetch_sub(count.items, Ordering::Relaxed);
-        self.0.1.fetch_sub(count.bytes, Ordering::Relaxed);
+        self.0.items.fetch_sub(count.items, Ordering::Relaxed);
+        self.0.bytes.fetch_sub(count.bytes, Ordering::Relaxed);
+    }
+
+    /// Counts a change of what is remembered.
+    pub(crate) fn touch(&self) {
+        self.0.touched.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn touched(&self) -> u64 {
+        self.0.touched.load(Ordering::Relaxed)
     }
 }
 
@@ -150,6 +166,7 @@ impl<V: Items> Table<V> {
         }
         self.clock += 1;
         let (count, total) = (&mut self.count, &self.total);
+        total.touch();
         let slot = self.entries.entry(key.clone()).or_insert_with(|| {
             let value = make();
             let counted = Self::weigh(key, &value);

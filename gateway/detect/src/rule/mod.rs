@@ -61,6 +61,13 @@ pub struct Rule {
     pub(crate) fingerprint: u64,
 }
 
+impl Rule {
+    /// Stands for the id and all that decides the behaviour; stable across builds.
+    pub(crate) fn mark(&self) -> u64 {
+        parse::fingerprint(&self.id).rotate_left(1) ^ self.fingerprint
+    }
+}
+
 /// What a rule judges by.
 #[derive(Clone, Debug)]
 pub(crate) enum Body {
