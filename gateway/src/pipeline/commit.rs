@@ -14,7 +14,7 @@ use sitewarden_core::{Action, AssetRef, FindingDraft, Gate, Resource};
 use sitewarden_devices::agents::{AgentFinding, Taken, take_finding};
 use sitewarden_devices::{Registry, Seen};
 use sitewarden_findings::About;
-use sitewarden_store::{Tx, WriteError};
+use sitewarden_store::{Space, Tx, WriteError};
 use sitewarden_telemetry::LatestValues;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc};
@@ -43,6 +43,17 @@ pub(crate) struct Applied {
     seen: Seen,
     /// Places in [`Work::signed`] of findings that were not taken: their agent is gone.
     refused: Vec<usize>,
+    /// What the rules' memory is rebuilt from was left out.
+    hole: bool,
+}
+
+/// What of a work is stored for a replay. The disk's reserve is for findings: what stands behind one goes with it, and
+/// events alone, of which a stranger can make as many as he likes, do not.
+const fn replay_of(work: &Work, space: Space) -> &[u8] {
+    match space {
+        Space::ReserveOnly if work.findings.is_empty() && work.signed.is_empty() => &[],
+        _ => work.replay.as_slice(),
+    }
 }
 
 /// Everything of one piece of work in the writer's transaction.
@@ -75,13 +86,13 @@ pub(crate) fn apply(
         sitewarden_findings::raise(tx, permit(Action::FindingRaise), drafts, &about)
             .map_err(CommitError::Findings)?;
     }
-    let append = permit(Action::TelemetryAppend);
-    sitewarden_telemetry::append(tx, append, &work.readings, &work.unknown, &work.replay)
+    let (append, replay) = (permit(Action::TelemetryAppend), replay_of(work, tx.space()));
+    sitewarden_telemetry::append(tx, append, &work.readings, &work.unknown, replay)
         .map_err(CommitError::Telemetry)?;
     if !work.ops.is_empty() {
         sitewarden_broker::store::apply(tx, &work.ops).map_err(CommitError::Broker)?;
     }
-    Ok(Applied { seen, refused })
+    Ok(Applied { seen, refused, hole: replay.len() < work.replay.len() })
 }
 
 /// The drafts of signed findings that were not taken before, and the places of those whose agent is gone.
@@ -124,6 +135,7 @@ impl Answer {
         self.metrics.waiting.fetch_sub(1, Ordering::Relaxed);
         let ok = match result {
             Ok(applied) => {
+                self.hole.fetch_or(applied.hole, Ordering::Relaxed);
                 self.show(applied.seen);
                 for (place, finding) in self.work.signed.iter().enumerate() {
                     finding.answer(!applied.refused.contains(&place));
@@ -197,5 +209,32 @@ impl Answer {
             tracing::warn!("findings of a failed commit are not kept for another try");
             self.work.signed.iter().for_each(|finding| finding.answer(false));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sitewarden_core::finding::Evidence;
+    use sitewarden_core::{Severity, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn the_reserve_takes_what_stands_behind_a_finding_and_no_events_alone() {
+        let mut work = Work { replay: vec![1], ..Work::default() };
+        assert_eq!(replay_of(&work, Space::Ample), [1]);
+        assert!(replay_of(&work, Space::ReserveOnly).is_empty());
+        work.findings.push(FindingDraft {
+            dedup_key: "a".into(),
+            rule_id: "a".into(),
+            title: "A".into(),
+            asset: None,
+            severity: Severity::Low,
+            techniques: Vec::new(),
+            time: Timestamp::default(),
+            evidence: Evidence::default(),
+            cleared: false,
+        });
+        assert_eq!(replay_of(&work, Space::ReserveOnly), [1]);
     }
 }
