@@ -110,8 +110,9 @@ impl Judge {
         }
     }
 
-    /// Other rules are in force.
-    pub(super) fn replace(&mut self, rules: Arc<RuleSet>) {
+    /// Other rules are in force. What those that are gone had raised ends now.
+    pub(super) fn replace(&mut self, rules: Arc<RuleSet>, now: Now, out: &mut Vec<FindingDraft>) {
+        self.timeout(now, out);
         self.engine.replace(rules);
         self.log.rules(self.engine.marks().collect());
     }

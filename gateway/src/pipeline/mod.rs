@@ -168,7 +168,7 @@ impl Engine {
                 () = self.deps.stop.cancelled() => ended = true,
                 Ok(()) = self.deps.rules.changed() => {
                     let rules = Arc::clone(&self.deps.rules.borrow_and_update());
-                    self.preparer.replace_rules(rules);
+                    self.preparer.replace_rules(rules, self.time.now(), &mut work);
                 }
                 Ok(()) = self.deps.dialects.changed() => {
                     let dialects = Arc::clone(&self.deps.dialects.borrow_and_update());

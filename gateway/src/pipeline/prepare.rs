@@ -127,8 +127,8 @@ impl Preparer {
         self.judge.inventory(assets.collect(), now);
     }
 
-    pub(crate) fn replace_rules(&mut self, rules: Arc<RuleSet>) {
-        self.judge.replace(rules);
+    pub(crate) fn replace_rules(&mut self, rules: Arc<RuleSet>, now: Now, work: &mut Work) {
+        self.judge.replace(rules, now, &mut work.findings);
     }
 
     pub(crate) fn replace_dialects(&mut self, dialects: Arc<Dialects>) {
