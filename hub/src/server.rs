@@ -98,6 +98,7 @@ fn router(hub: &Hub) -> Router {
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(limit_time))
+        .layer(middleware::from_fn(sitewarden_unread::layer))
         .layer(middleware::from_fn(add_headers))
         .layer(middleware::from_fn_with_state(hub.clone(), count))
         .layer(middleware::from_fn(request_id::layer))

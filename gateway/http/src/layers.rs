@@ -60,7 +60,7 @@ pub fn harden(routes: Router, settings: Settings) -> Router {
         .layer(DefaultBodyLimit::max(settings.body_bytes))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(settings, limit_time))
-        .layer(middleware::from_fn(rest::layer))
+        .layer(middleware::from_fn(sitewarden_unread::layer))
         .layer(middleware::from_fn(add_headers))
         .layer(middleware::from_fn(request_id::layer))
 }
@@ -144,6 +144,5 @@ fn panicked(panic: Box<dyn std::any::Any + Send + 'static>) -> Response {
     .into_response()
 }
 
-mod rest;
 #[cfg(test)]
 mod tests;

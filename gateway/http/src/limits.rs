@@ -7,13 +7,6 @@ use std::time::Duration;
 /// Largest request body in bytes. The largest that the API takes is a rule or policy file; those stay below 256 KiB.
 pub const BODY_BYTES: usize = 1024 * 1024;
 
-/// Bytes of a body that nobody wanted which are read all the same, so that the connection can take the next request. All that
-/// an honest client may send fits.
-pub const REST_BYTES: usize = BODY_BYTES;
-
-/// Longest wait for the rest of such a body. What an honest client sends is already on its way.
-pub const REST_TIME: Duration = Duration::from_secs(2);
-
 /// Deepest nesting of a JSON body. The API's own types stay below 8.
 pub const JSON_DEPTH: usize = 32;
 

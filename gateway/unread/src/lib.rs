@@ -5,6 +5,8 @@
 //! (RFC 9112 §9.6). Not for what never ends: above [`REST_BYTES`] or [`REST_TIME`] the answer says `Connection: close`.
 //! HTTP/2 has streams of its own and needs none of it.
 
+pub mod limits;
+
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -16,7 +18,7 @@ use axum::response::Response;
 use http::{HeaderValue, Version, header};
 use http_body::{Body as _, Frame, SizeHint};
 
-use crate::limits::{REST_BYTES, REST_TIME};
+use limits::{REST_BYTES, REST_TIME};
 
 /// Where a body lands when nobody reads it any more.
 type Back = Arc<Mutex<Option<Body>>>;
@@ -54,8 +56,8 @@ impl Drop for Lent {
     }
 }
 
-/// The layer.
-pub(super) async fn layer(request: Request, next: Next) -> Response {
+/// The layer, for `axum::middleware::from_fn`; the outermost of those that may answer.
+pub async fn layer(request: Request, next: Next) -> Response {
     if request.version() > Version::HTTP_11 || request.body().is_end_stream() {
         return next.run(request).await;
     }
