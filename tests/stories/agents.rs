@@ -13,6 +13,7 @@ use crate::support::gateway::{Gateway, Site};
 use crate::support::http::Api;
 use crate::support::process::run;
 use crate::support::wait::wait_for;
+use crate::support::wire::Peer;
 
 mod enrolment;
 pub(crate) mod firmware;
@@ -28,6 +29,14 @@ async fn enrol(site: &Site, code: &str, name: &str) -> Value {
     let said =
         run(&mut site.command(&["enrol", "agent", code, "--name", name, "--json"]), b"").await.success();
     serde_json::from_str(&said).expect("--json prints JSON")
+}
+
+/// A peer that showed the gateway a code of the box, and the secret that it was given.
+async fn let_in(api: &Api, gateway: &Gateway) -> (Peer, [u8; 32]) {
+    let made = api.post("/api/v1/agents/enrol", json!({})).await.expect(201);
+    let peer = Peer::new(1);
+    let secret = peer.enrol(gateway.agents(), made["code"].as_str().expect("a code")).await.expect("granted");
+    (peer, secret)
 }
 
 async fn order(api: &Api, id: &str) {

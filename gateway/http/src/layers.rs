@@ -1,4 +1,4 @@
-//! The layers around all routes, from outside in: request id, headers, rest of the body, time, panics, body size, routes.
+//! The layers around all routes, from outside in: request id, headers, time, panics, body size, routes.
 //!
 //! No sign-in here: the binary puts the identity slice's layer inside of these. Invariant: every answer, also of a
 //! panic, a time-out or an unknown path, has the security headers and a request id.
@@ -60,7 +60,6 @@ pub fn harden(routes: Router, settings: Settings) -> Router {
         .layer(DefaultBodyLimit::max(settings.body_bytes))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(settings, limit_time))
-        .layer(middleware::from_fn(sitewarden_unread::layer))
         .layer(middleware::from_fn(add_headers))
         .layer(middleware::from_fn(request_id::layer))
 }

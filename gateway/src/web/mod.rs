@@ -137,7 +137,7 @@ fn router(site: &Site) -> Router {
         .html_cache_control(memory_serve::CacheControl::NoCache)
         .into_router();
     let routes = Router::new().merge(operations::routes(site.clone())).merge(api).fallback_service(pages);
-    harden(routes, Settings::default())
+    harden(routes, Settings::default()).layer(axum::middleware::from_fn(sitewarden_unread::layer))
 }
 
 /// The document of the API, without anything behind it.

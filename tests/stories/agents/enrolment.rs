@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{TCP, titled};
+use super::{TCP, let_in, titled};
 use crate::support::gateway::Site;
 use crate::support::process::run;
 use crate::support::wire::{Linked, Peer, Refusal, Said};
@@ -52,9 +52,7 @@ async fn who_holds_another_key_or_was_never_enrolled_is_refused_and_told() {
     let site = Site::new(TCP);
     let gateway = site.start().await;
     let api = site.api(&gateway, "owner").await;
-    let made = api.post("/api/v1/agents/enrol", json!({})).await.expect(201);
-    let door = Peer::new(1);
-    let psk = door.enrol(gateway.agents(), made["code"].as_str().expect("a code")).await.expect("granted");
+    let (door, psk) = let_in(&api, &gateway).await;
     let site_key = door.site();
 
     let refused = |linked: Result<Linked, Refusal>| linked.err() == Some(Refusal::Unanswered);

@@ -3,7 +3,7 @@
 use serde_json::json;
 use sitewarden_wire::statement::FindingKind;
 
-use super::{DAMP, TCP, bridged, device, finding, linked, once_each, statements, titled};
+use super::{DAMP, TCP, bridged, device, finding, let_in, linked, once_each, statements, titled};
 use crate::support::agent::{Agent, Line, firmware};
 use crate::support::gateway::{Gateway, Site};
 use crate::support::process::run;
@@ -15,9 +15,7 @@ async fn an_enrolled_agent_gone_bad_is_told_and_bounded_and_what_it_signed_stand
     let site = Site::new(TCP);
     let gateway = site.start().await;
     let api = site.api(&gateway, "owner").await;
-    let made = api.post("/api/v1/agents/enrol", json!({})).await.expect(201);
-    let door = Peer::new(1);
-    let psk = door.enrol(gateway.agents(), made["code"].as_str().expect("a code")).await.expect("granted");
+    let (door, psk) = let_in(&api, &gateway).await;
     let mut session = door.link(gateway.agents(), &door.site(), &psk).await.expect("linked");
     session.hello(5).await;
 
