@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# `make test`: every part in turn, each part's time and counts in a table at the end, and as the last
-# line how many tests passed. A part that fails does not stop the ones after it. `test.sh PART` runs one.
+# `make test`: every part in turn (the stories beside other tests), each part's time and counts in a table at the end,
+# and as the last line how many tests passed. A part that fails does not stop the ones after it. `test.sh PART` runs one.
 #
 # Tests that miss a tool or the recordings say so by name and count as skipped; with CI=true they fail.
 # Clippy rides along with the one build (clippy-driver as the compiler's wrapper): a separate
@@ -71,12 +71,12 @@ targets = [t for p in json.load(sys.stdin)["packages"] for t in p["targets"]]
 print(*sorted({t["name"] for t in targets if "test" in t["kind"]} - {"stories"}), sep="\n")' | sed '/^$/d'
 }
 
-# run_part NAME: runs it with its output on screen and in a log, notes outcome, wall and CPU seconds.
+# run_part NAME: runs it with its output on screen and in a log; outcome, wall and CPU seconds go to a file beside it.
 run_part() {
     local name="$1" code=0 begin end cpu_begin word=ok
     printf '\n== %s\n' "$name"
     begin="$(date +%s)"
-    cpu_seconds
+    cpu_seconds "$name"
     cpu_begin="$CPU"
     # Not `part_x || code=..`: that would switch `set -e` off inside the part.
     set +e
@@ -85,53 +85,83 @@ run_part() {
     set -e
     wait
     end="$(date +%s)"
-    cpu_seconds
+    cpu_seconds "$name"
     [ "$code" = 0 ] || word=FAILED
-    RESULTS+=("$name $word $((end - begin)) $((CPU - cpu_begin)) $(python3 scripts/counts.py "$LOGS/$name.log")")
-    [ "$code" = 0 ] || FAILED+=("$name")
+    printf '%s\n' "$name $word $((end - begin)) $((CPU - cpu_begin)) $(python3 scripts/counts.py "$LOGS/$name.log")" >"$LOGS/$name.result"
+}
+
+# not_run NAME: the outcome of a part whose build failed.
+not_run() {
+    printf '\n== %s: not run, the build failed\n' "$1"
+    printf '%s\n' "$1 not-run 0 0 0 0 0" >"$LOGS/$1.result"
+}
+
+failed() { grep -qs -e ' FAILED ' -e ' not-run ' "$LOGS/$1.result"; }
+wanted() { case " ${WANTED[*]} " in *" $1 "*) ;; *) return 1 ;; esac; }
+
+# Stories wait for processes more than they compute, the other tests compute: on two cores they run side by side, each
+# side in a shell of its own. What the other side prints follows when both are done, so that lines do not mix.
+side_by_side() {
+    local name code=0
+    printf '\n== beside the stories: %s (printed when they are done)\n' "$*"
+    (for name in "$@"; do run_part "$name"; done) >"$LOGS/beside.log" 2>&1 &
+    (run_part stories)
+    wait $! || code=$?
+    cat "$LOGS/beside.log"
+    return "$code"
 }
 
 # Puts the CPU seconds of this shell's finished children, user and system, into CPU. No subshell: its
 # own times would be told.
 cpu_seconds() {
-    times >"$LOGS/times"
-    CPU="$(awk 'NR == 2 { for (i = 1; i <= 2; i++) { split($i, t, /[ms]/); sum += t[1] * 60 + t[2] } printf "%d", sum }' "$LOGS/times")"
+    times >"$LOGS/$1.times"
+    CPU="$(awk 'NR == 2 { for (i = 1; i <= 2; i++) { split($i, t, /[ms]/); sum += t[1] * 60 + t[2] } printf "%d", sum }' "$LOGS/$1.times")"
 }
 
 summary() {
-    local name word wall cpu passed failed skipped all_passed=0 all_failed=0 all_skipped=0 all_wall=0
+    local name word wall cpu passed failed skipped all_passed=0 all_failed=0 all_skipped=0 bad=()
     printf '\n%-10s %-7s %7s %7s %8s %7s %8s\n' part result 'wall s' 'CPU s' passed failed skipped
-    for line in "${RESULTS[@]}"; do
-        read -r name word wall cpu passed failed skipped <<<"$line"
+    for name in "${WANTED[@]}"; do
+        # A part that left no outcome was broken off, which is a failure.
+        read -r name word wall cpu passed failed skipped < <(cat "$LOGS/$name.result" 2>/dev/null || printf '%s\n' "$name FAILED 0 0 0 0 0")
         printf '%-10s %-7s %7d %7d %8d %7d %8d\n' "$name" "$word" "$wall" "$cpu" "$passed" "$failed" "$skipped"
         all_passed=$((all_passed + passed))
         all_failed=$((all_failed + failed))
         all_skipped=$((all_skipped + skipped))
-        all_wall=$((all_wall + wall))
         # A part that failed outside of any test (it did not compile, say) is a failure too.
+        [ "$word" = ok ] || bad+=("$name")
         [ "$word" = ok ] || [ "$failed" != 0 ] || all_failed=$((all_failed + 1))
     done
-    printf '%-10s %-7s %7d\n\n' total '' "$all_wall"
-    [ ${#FAILED[@]} = 0 ] || say "failed: ${FAILED[*]} (logs in .setup/logs)"
+    printf '%-10s %-7s %7d\n\n' total '' "$SECONDS"
+    [ ${#bad[@]} = 0 ] || say "failed: ${bad[*]} (logs in .setup/logs)"
     say "$all_passed passed, $all_failed failed, $all_skipped skipped"
+    [ ${#bad[@]} = 0 ]
 }
 
-RESULTS=()
-FAILED=()
+SECONDS=0
 WANTED=("$@")
 [ ${#WANTED[@]} -gt 0 ] || WANTED=("${ALL[@]}")
 for name in "${WANTED[@]}"; do
     declare -F "part_$name" >/dev/null || absent "part $name" "${ALL[*]}"
+    rm -f "$LOGS/$name.result"
 done
+BESIDE=()
+! wanted stories || ! wanted unit || { for name in unit agent; do ! wanted "$name" || BESIDE+=("$name"); done; }
 for name in "${WANTED[@]}"; do
-    case "$name ${FAILED[*]}" in
-        unit*build* | stories*build*)
-            printf '\n== %s: not run, the build failed\n' "$name"
-            RESULTS+=("$name not-run 0 0 0 0 0")
-            FAILED+=("$name")
+    case " ${BESIDE[*]} " in *" $name "*) continue ;; esac
+    case "$name" in
+        stories)
+            if wanted build && failed build; then
+                for name in unit stories; do ! wanted "$name" || not_run "$name"; done
+                ! wanted agent || run_part agent
+            elif [ ${#BESIDE[@]} -gt 0 ]; then
+                side_by_side "${BESIDE[@]}"
+            else
+                run_part stories
+            fi
             ;;
+        unit) if wanted build && failed build; then not_run unit; else run_part unit; fi ;;
         *) run_part "$name" ;;
     esac
 done
 summary
-[ ${#FAILED[@]} = 0 ]
