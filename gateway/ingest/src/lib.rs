@@ -15,6 +15,7 @@ mod fuzz;
 mod json;
 pub mod limits;
 mod object;
+mod path;
 mod pattern;
 mod profile;
 mod rtl_433;

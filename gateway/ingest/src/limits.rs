@@ -26,6 +26,13 @@ pub const TOPIC_LEVELS: usize = 128;
 /// Most named parts of a pattern.
 pub const PATTERN_PARTS: usize = 8;
 
+/// Most levels of a nested value that a profile names. Public payloads use four.
+pub const PATH_LEVELS: usize = 8;
+
+/// Most nested values that one topic of a profile names: each costs a look at each message. A payload gives at most
+/// 64 readings.
+pub const PATHS: usize = 256;
+
 /// Largest profile file, in bytes.
 pub const PROFILE_BYTES: usize = 256 * 1_024;
 

@@ -1,6 +1,6 @@
 //! Dialect `object`: a JSON object whose keys are metrics.
 //!
-//! Numbers, flags and short texts become readings; nested values and nulls do not. The profile renames,
+//! Numbers, flags and short texts become readings, nested ones where the profile names them; nulls do not. It renames,
 //! converts, or ignores keys. Invariant: the keys of time and unit are never metrics.
 
 use crate::build::{self, Message, Origin, collect};
@@ -8,7 +8,7 @@ use crate::json::{self, Document};
 use crate::{Decoded, UnknownReason};
 
 pub(crate) fn decode(message: &Message<'_>, payload: &[u8]) -> Decoded {
-    let fields = match json::read(payload) {
+    let fields = match json::read(payload, &message.profile.nested) {
         Ok(Document::Object(fields)) => fields,
         Ok(Document::Scalar(_)) => return build::unknown(UnknownReason::NotAnObject),
         Err(reason) => return build::unknown(reason),

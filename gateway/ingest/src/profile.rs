@@ -13,10 +13,13 @@ use sitewarden_core::AssetKind;
 use thiserror::Error;
 use toml::Spanned;
 
-use crate::limits::{METRIC_BYTES, PROFILE_BYTES};
+use crate::limits::{METRIC_BYTES, PATHS, PROFILE_BYTES};
+use crate::path::{Path, Tree};
 use crate::pattern::{Fault, Pattern, Template};
 use crate::time::Format;
 use crate::units::{self, Conversion};
+
+mod effects;
 
 /// A mistake in a profile file.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -79,20 +82,16 @@ struct RawTopic {
     #[serde(default = "sensor")]
     kind: AssetKind,
     metric: Option<Spanned<String>>,
-    #[serde(default = "value_keys")]
-    value_keys: Vec<String>,
-    #[serde(default = "unit_keys")]
-    unit_keys: Vec<String>,
-    #[serde(default = "time_keys")]
-    time_keys: Vec<String>,
+    value_keys: Option<Spanned<Vec<Spanned<String>>>>,
+    unit_keys: Option<Spanned<Vec<Spanned<String>>>>,
+    time_keys: Option<Spanned<Vec<Spanned<String>>>>,
     #[serde(default = "time_formats")]
     time_formats: Vec<Format>,
+    others: Option<Spanned<Others>>,
     #[serde(default)]
-    others: Others,
+    ignore: Vec<Spanned<String>>,
     #[serde(default)]
-    ignore: Vec<String>,
-    #[serde(default)]
-    metrics: BTreeMap<String, Spanned<RawMetric>>,
+    metrics: BTreeMap<Spanned<String>, Spanned<RawMetric>>,
 }
 
 #[derive(Deserialize)]
@@ -106,15 +105,6 @@ struct RawMetric {
 
 fn sensor() -> AssetKind {
     AssetKind::Sensor
-}
-fn value_keys() -> Vec<String> {
-    vec!["value".to_owned()]
-}
-fn unit_keys() -> Vec<String> {
-    vec!["unit".to_owned()]
-}
-fn time_keys() -> Vec<String> {
-    vec!["time".to_owned(), "timestamp".to_owned()]
 }
 fn time_formats() -> Vec<Format> {
     vec![Format::Rfc3339, Format::DateTime, Format::EpochSeconds]
@@ -136,6 +126,8 @@ pub(crate) struct Topic {
     pub(crate) keep_others: bool,
     pub(crate) ignore: Vec<String>,
     pub(crate) metrics: HashMap<String, Metric>,
+    /// Values inside of others that one of the above names.
+    pub(crate) nested: Tree,
     /// Parts that are neither device nor metric: facts of the sighting.
     pub(crate) facts: Vec<(Arc<str>, usize)>,
 }
@@ -173,6 +165,7 @@ pub(crate) fn load(file: &str, text: &str) -> Result<Vec<Topic>, Vec<ProfileErro
 type Located = (Range<usize>, Fault);
 
 fn compile(raw: RawTopic) -> Result<Topic, Located> {
+    effects::check(&raw)?;
     let span = raw.pattern.span();
     let pattern = Pattern::parse(raw.pattern.get_ref()).map_err(|fault| (span.clone(), fault))?;
     let device = template(raw.device.as_ref(), "device", &pattern)?;
@@ -193,11 +186,7 @@ fn compile(raw: RawTopic) -> Result<Topic, Located> {
         .filter(|(index, _)| ![&device, &metric].into_iter().flatten().any(|used| used.uses(*index)))
         .map(|(index, name)| (name.as_str().into(), index))
         .collect();
-    let metrics = raw
-        .metrics
-        .into_iter()
-        .map(|(key, metric)| Ok((key.clone(), compile_metric(&key, metric)?)))
-        .collect::<Result<_, Located>>()?;
+    let mut named = Named::default();
     Ok(Topic {
         pattern,
         payload: raw.payload,
@@ -205,15 +194,79 @@ fn compile(raw: RawTopic) -> Result<Topic, Located> {
         namespace,
         kind: raw.kind,
         metric,
-        value_keys: raw.value_keys,
-        unit_keys: raw.unit_keys,
-        time_keys: raw.time_keys,
+        value_keys: named.keys(raw.value_keys.as_ref(), &["value"])?,
+        unit_keys: named.keys(raw.unit_keys.as_ref(), &["unit"])?,
+        time_keys: named.keys(raw.time_keys.as_ref(), &["time", "timestamp"])?,
         time_formats: raw.time_formats,
-        keep_others: raw.others == Others::Keep,
-        ignore: raw.ignore,
-        metrics,
+        keep_others: raw.others.is_none_or(|others| *others.get_ref() == Others::Keep),
+        ignore: raw
+            .ignore
+            .iter()
+            .map(|key| named.key(key).map(|path| path.key()))
+            .collect::<Result<_, _>>()?,
+        metrics: named.metrics(raw.metrics, raw.payload)?,
+        nested: named.tree,
         facts,
     })
+}
+
+/// Collects the nested values that a topic names.
+#[derive(Default)]
+struct Named {
+    tree: Tree,
+    paths: usize,
+}
+
+impl Named {
+    fn key(&mut self, text: &Spanned<String>) -> Result<Path, Located> {
+        let path = Path::parse(text.get_ref()).map_err(|fault| (text.span(), fault))?;
+        if path.is_nested() {
+            self.paths += 1;
+            self.tree.insert(&path);
+        }
+        if self.paths > PATHS {
+            let message = format!("more than {PATHS} nested values are named");
+            return Err((
+                text.span(),
+                Fault { message, hint: "fewer; a message gives at most 64".to_owned() },
+            ));
+        }
+        Ok(path)
+    }
+
+    fn keys(
+        &mut self,
+        given: Option<&Spanned<Vec<Spanned<String>>>>,
+        default: &[&str],
+    ) -> Result<Vec<String>, Located> {
+        match given {
+            None => Ok(default.iter().map(|&key| key.to_owned()).collect()),
+            Some(keys) => keys.get_ref().iter().map(|key| self.key(key).map(|path| path.key())).collect(),
+        }
+    }
+
+    /// In an object the entries are keys of the payload; else the topic names the metric.
+    fn metrics(
+        &mut self,
+        raw: BTreeMap<Spanned<String>, Spanned<RawMetric>>,
+        payload: Payload,
+    ) -> Result<HashMap<String, Metric>, Located> {
+        let mut metrics = HashMap::with_capacity(raw.len());
+        for (key, metric) in raw {
+            let (id, name) = match payload {
+                Payload::Object => {
+                    let path = self.key(&key)?;
+                    (path.key(), path.name())
+                }
+                _ => (key.get_ref().clone(), key.get_ref().clone()),
+            };
+            if metrics.insert(id, compile_metric(&name, metric)?).is_some() {
+                let message = format!("`{}` names a value that another entry names too", key.get_ref());
+                return Err((key.span(), Fault { message, hint: "one entry for each value".to_owned() }));
+            }
+        }
+        Ok(metrics)
+    }
 }
 
 /// The template of a key, or the part of that name when the pattern has one.

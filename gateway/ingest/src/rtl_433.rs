@@ -165,7 +165,7 @@ impl Keys {
 }
 
 pub(crate) fn decode(keys: &Keys, message: &Message<'_>, payload: &[u8]) -> Decoded {
-    let fields = match json::read(payload.trim_ascii()) {
+    let fields = match json::read(payload.trim_ascii(), &message.profile.nested) {
         Ok(Document::Object(fields)) => fields,
         Ok(Document::Scalar(_)) => return build::unknown(UnknownReason::NotAnObject),
         Err(reason) => return build::unknown(reason),

@@ -7,6 +7,7 @@ use sitewarden_core::{AssetKind, AssetRef, ReadingValue, TimeSource, Timestamp};
 use super::*;
 
 mod hostile;
+mod nested;
 mod profiles;
 mod real_sensors;
 

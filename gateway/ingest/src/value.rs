@@ -45,7 +45,7 @@ fn read<'p>(message: &Message<'_>, payload: &'p [u8]) -> Result<(Scalar<'p>, Fie
     if let Some(value) = plain(payload)? {
         return Ok((value, Vec::new()));
     }
-    match json::read(payload)? {
+    match json::read(payload, &message.profile.nested)? {
         Document::Scalar(value) => Ok((value, Vec::new())),
         Document::Object(mut fields) => {
             let at = message
