@@ -81,7 +81,10 @@ impl Ground {
         store.set_epoch_source(Arc::new(move || epoch.epoch()));
         let gate = Gate::new(policies.decider());
         let pki_config = sitewarden_pki::Config { names: config.web.names.clone() };
-        let pki = Arc::new(sitewarden_pki::build(&pki_config, state, clock.now().wall)?);
+        let now = clock.now().wall;
+        let newest = store.read_blocking(site_log::newest_time)?;
+        let start = sitewarden_pki::Start { now, at_least: newest.unwrap_or(now) };
+        let pki = Arc::new(sitewarden_pki::build(&pki_config, state, start)?);
         let registry = Arc::new(Registry::default());
         sitewarden_devices::fill(&registry, store.read_blocking(sitewarden_devices::load)?);
         let keys = sitewarden_pki::agent_keys(state)?;
@@ -304,7 +307,7 @@ impl Parts {
             agents: Arc::clone(&ground.agents),
             policies: ground.policies.clone(),
             rules: Arc::clone(&self.rules),
-            dialects: self.dialects,
+            dialects: Arc::clone(&self.dialects),
             pki: Arc::clone(&ground.pki),
             identity: self.identity.clone(),
             retention: config.telemetry.clone(),
@@ -328,6 +331,7 @@ impl Parts {
             config: Arc::new(config.clone()),
             ground: Arc::clone(&ground),
             rules: self.rules,
+            dialects: self.dialects,
             latest: self.latest,
             live: self.live,
             identity: self.identity,

@@ -273,7 +273,10 @@ pub(crate) fn checked(path: &Path) -> Result<Config, ConfigError> {
 
 fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     toml::from_str(text).map_err(|error: toml::de::Error| {
-        let (line, column) = place::position(text, error.span().map_or(0, |span| span.start));
+        let missing = error.message().strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+        let place = missing.and_then(|key| place::of_missing(text, key));
+        let (line, column) =
+            place.unwrap_or_else(|| place::position(text, error.span().map_or(0, |span| span.start)));
         let message = plain(error.message());
         let hint = nearest_hint(&message);
         ConfigError::Parse { path: path.to_owned(), line, column, message, hint }
@@ -400,6 +403,12 @@ mod tests {
     fn an_unknown_section_is_told_too() {
         let error = error_of("[webb]\n");
         assert!(error.contains("did you mean `web`?"), "{error}");
+    }
+
+    #[test]
+    fn a_listener_that_lacks_a_key_is_told_at_its_own_table() {
+        let error = error_of("[web]\n\n[[broker.listeners]]\nname = \"a\"\n");
+        assert!(error.starts_with("sitewarden.toml:3:1: missing field `address`"), "{error}");
     }
 
     #[test]

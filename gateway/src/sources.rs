@@ -4,6 +4,7 @@
 //! start there is no last good set, so what can be loaded is in force and the rest is told.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::json;
@@ -123,18 +124,28 @@ async fn record(
 pub(crate) struct DialectFiles {
     dir: Option<PathBuf>,
     current: watch::Sender<Arc<Dialects>>,
+    /// The last load had a mistake, or the folder could not be read.
+    wrong: AtomicBool,
 }
+
+/// Extensions of dialect files.
+pub(crate) const DIALECT_FILES: &[&str] = &["toml"];
 
 impl DialectFiles {
     /// Loads what can be loaded.
     pub(crate) fn open(config: &config::Folder) -> Result<Self, FolderError> {
         let (dialects, errors) =
-            Dialects::load(&files(config.dir.as_deref(), embedded::DIALECTS, &["toml"])?);
+            Dialects::load(&files(config.dir.as_deref(), embedded::DIALECTS, DIALECT_FILES)?);
         for error in &errors {
             tracing::error!(%error, "a dialect was not loaded");
         }
         let (current, _) = watch::channel(Arc::new(dialects));
-        Ok(Self { dir: config.dir.clone(), current })
+        Ok(Self { dir: config.dir.clone(), current, wrong: AtomicBool::new(!errors.is_empty()) })
+    }
+
+    /// Whether the files on disk are those in force.
+    pub(crate) fn are_good(&self) -> bool {
+        !self.wrong.load(Ordering::Relaxed)
     }
 
     pub(crate) fn subscribe(&self) -> watch::Receiver<Arc<Dialects>> {
@@ -148,8 +159,10 @@ impl DialectFiles {
     /// Reads the folder again; a good set is recorded in the site log and then in force, a set with a mistake is
     /// recorded and changes nothing.
     pub(crate) async fn reload(&self, store: &Store, permit: Permit) -> Result<usize, SourceError> {
-        let files = files(self.dir.as_deref(), embedded::DIALECTS, &["toml"]).map_err(SourceError::Folder)?;
-        let (dialects, errors) = Dialects::load(&files);
+        let read = files(self.dir.as_deref(), embedded::DIALECTS, DIALECT_FILES);
+        self.wrong.store(read.is_err(), Ordering::Relaxed);
+        let (dialects, errors) = Dialects::load(&read.map_err(SourceError::Folder)?);
+        self.wrong.store(!errors.is_empty(), Ordering::Relaxed);
         let first = errors.first().map(ToString::to_string);
         let (count, patterns) = (errors.len(), dialects.patterns());
         let body = match &first {

@@ -150,7 +150,9 @@ pub(crate) fn load(file: &str, text: &str) -> Result<Vec<Topic>, Vec<ProfileErro
         let message = format!("the file is larger than {PROFILE_BYTES} bytes");
         return Err(vec![at(None, Fault { message, hint: "split it".to_owned() })]);
     }
-    let raw: File = toml::from_str(text).map_err(|error| vec![at(error.span(), explain(error.message()))])?;
+    let raw: File = toml::from_str(text).map_err(|error| {
+        vec![at(lacking(text, error.message()).or(error.span()), explain(error.message()))]
+    })?;
     let mut topics = Vec::new();
     let mut errors = Vec::new();
     for topic in raw.topic {
@@ -160,6 +162,16 @@ pub(crate) fn load(file: &str, text: &str) -> Result<Vec<Topic>, Vec<ProfileErro
         }
     }
     if errors.is_empty() { Ok(topics) } else { Err(errors) }
+}
+
+/// The first `[[topic]]` without the key that a message says is missing: the parser tells no place for it.
+fn lacking(text: &str, message: &str) -> Option<Range<usize>> {
+    let key = message.strip_prefix("missing field `")?.split('`').next()?;
+    let document = toml::de::DeTable::parse(text).ok()?;
+    let (_, topics) = document.get_ref().iter().find(|(name, _)| *name.get_ref() == "topic")?;
+    let mut topics = topics.get_ref().as_array()?.iter();
+    let lacks = |table: &toml::de::DeTable<'_>| !table.keys().any(|name| *name.get_ref() == key);
+    topics.find(|topic| topic.get_ref().as_table().is_some_and(lacks)).map(Spanned::span)
 }
 
 type Located = (Range<usize>, Fault);

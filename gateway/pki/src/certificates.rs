@@ -14,11 +14,29 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use sitewarden_core::Timestamp;
 
 use crate::error::PkiError;
-use crate::limits::{BACKDATE, CA_LIFE, COMMON_NAME_CHARS, DEVICE_LIFE, SERVER_LIFE, SERVER_NAMES};
+use crate::limits::{
+    BACKDATE, BEHIND_MAX, CA_LIFE, COMMON_NAME_CHARS, DEVICE_LIFE, SERVER_LIFE, SERVER_NAMES,
+};
 
 /// Before this the product did not exist: a clock that says so has lost its time, and certificates that begin in
 /// 1970 would have ended before anybody saw them.
 const EARLIEST: Timestamp = Timestamp::from_seconds(1_767_225_600);
+
+/// When a certificate begins, and a time that is known to be past already: its life counts from the later one, so that
+/// what is made while the box's clock is behind does not end early.
+#[derive(Clone, Copy, Debug)]
+pub struct Start {
+    /// What the clock says.
+    pub now: Timestamp,
+    /// Known to be past, such as the time of the site log's newest record.
+    pub at_least: Timestamp,
+}
+
+impl From<Timestamp> for Start {
+    fn from(now: Timestamp) -> Self {
+        Self { now, at_least: now }
+    }
+}
 
 /// Begins the URI of a device in the subject alternative name.
 pub(crate) const DEVICE_URN: &str = "urn:sitewarden:device:";
@@ -28,9 +46,9 @@ pub(crate) fn new_key() -> Result<KeyPair, PkiError> {
 }
 
 /// The CA's own certificate: may sign, but no further CA below it.
-pub(crate) fn ca(now: Timestamp) -> Result<CertificateParams, PkiError> {
+pub(crate) fn ca(start: Start) -> Result<CertificateParams, PkiError> {
     let serial = serial()?;
-    let mut params = base(now, CA_LIFE, serial.clone())?;
+    let mut params = base(start, CA_LIFE, serial.clone())?;
     // The serial keeps the names of two boxes' CAs apart in the trust store of one browser.
     let short: String = serial.to_bytes().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
     params.distinguished_name = name(&format!("Sitewarden site CA {short}"));
@@ -40,8 +58,8 @@ pub(crate) fn ca(now: Timestamp) -> Result<CertificateParams, PkiError> {
 }
 
 /// The box's own certificate for these names and addresses.
-pub(crate) fn server(names: &[String], now: Timestamp) -> Result<CertificateParams, PkiError> {
-    let mut params = base(now, SERVER_LIFE, serial()?)?;
+pub(crate) fn server(names: &[String], start: Start) -> Result<CertificateParams, PkiError> {
+    let mut params = base(start, SERVER_LIFE, serial()?)?;
     params.distinguished_name = name("Sitewarden gateway");
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -63,8 +81,8 @@ fn server_name(entry: &str) -> Result<SanType, PkiError> {
 }
 
 /// A device's certificate: its id is all that it says.
-pub(crate) fn device(id: &str, now: Timestamp) -> Result<CertificateParams, PkiError> {
-    let mut params = base(now, DEVICE_LIFE, serial()?)?;
+pub(crate) fn device(id: &str, start: Start) -> Result<CertificateParams, PkiError> {
+    let mut params = base(start, DEVICE_LIFE, serial()?)?;
     let common = if id.chars().count() <= COMMON_NAME_CHARS { id } else { "Sitewarden device" };
     params.distinguished_name = name(common);
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -78,8 +96,8 @@ pub(crate) fn device(id: &str, now: Timestamp) -> Result<CertificateParams, PkiE
 }
 
 /// The box's certificate as a client. Whoever takes it pins its key; it lives as long as the CA.
-pub(crate) fn client(now: Timestamp) -> Result<CertificateParams, PkiError> {
-    let mut params = base(now, CA_LIFE, serial()?)?;
+pub(crate) fn client(start: Start) -> Result<CertificateParams, PkiError> {
+    let mut params = base(start, CA_LIFE, serial()?)?;
     params.distinguished_name = name("Sitewarden gateway");
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
@@ -115,14 +133,15 @@ pub(crate) fn unescape(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-fn base(now: Timestamp, life: Duration, serial: SerialNumber) -> Result<CertificateParams, PkiError> {
+fn base(start: Start, life: Duration, serial: SerialNumber) -> Result<CertificateParams, PkiError> {
     let mut params = CertificateParams::default();
-    let now = now.max(EARLIEST);
+    let now = start.now.max(EARLIEST);
+    let behind = start.at_least.max(now).since(now).min(BEHIND_MAX);
     let seconds = u64::try_from(now.before(BACKDATE).micros() / 1_000_000).unwrap_or(0);
     // A clock beyond this would overflow the calendar of certificates.
     let from = date_time_ymd(1970, 1, 1) + Duration::from_secs(seconds.min(200_000_000_000));
     params.not_before = from;
-    params.not_after = from + BACKDATE + life;
+    params.not_after = from + BACKDATE + behind + life;
     params.serial_number = Some(serial);
     params.use_authority_key_identifier_extension = true;
     Ok(params)

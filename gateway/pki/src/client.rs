@@ -30,7 +30,7 @@ impl Pki {
     /// [`PkiError`] when the key's file is damaged or the certificate cannot be made.
     pub fn client_identity(&self, now: Timestamp) -> Result<ClientIdentity, PkiError> {
         let key = key(&self.paths.client_key)?;
-        let certificate = certificates::client(now)?
+        let certificate = certificates::client(self.start(now))?
             .signed_by(&key, &self.issuer)
             .map_err(|source| PkiError::Crypto { doing: "signing the box's client certificate", source })?;
         let private = PrivateKeyDer::try_from(key.serialize_der()).map_err(|reason| PkiError::System {

@@ -21,6 +21,7 @@ mod words;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +38,7 @@ use crate::limits::SERVER_NAMES;
 use crate::tls::Resolver;
 
 pub use agents::{AgentKeys, agent_keys};
+pub use certificates::Start;
 pub use client::ClientIdentity;
 pub use error::PkiError;
 pub use fingerprint::Fingerprint;
@@ -57,7 +59,9 @@ impl Config {
         let mut problems: Vec<String> = self
             .names
             .iter()
-            .filter(|name| certificates::server(std::slice::from_ref(*name), Timestamp::default()).is_err())
+            .filter(|name| {
+                certificates::server(std::slice::from_ref(*name), Timestamp::default().into()).is_err()
+            })
             .map(|name| PkiError::Name { name: name.clone() }.to_string())
             .collect();
         if self.names.len() > SERVER_NAMES - 4 {
@@ -92,6 +96,8 @@ pub struct Pki {
     resolver: Arc<Resolver>,
     /// Validity of the box's certificate.
     server: Mutex<Validity>,
+    /// The latest time that was ever told, in microseconds.
+    latest: AtomicI64,
     https: Arc<ServerConfig>,
     mqtts: Arc<ServerConfig>,
     log_key: LogKey,
@@ -132,7 +138,8 @@ impl Validity {
 ///
 /// # Errors
 /// [`PkiError`]: each says that nothing was changed and what to do.
-pub fn build(config: &Config, state: &Path, now: Timestamp) -> Result<Pki, PkiError> {
+pub fn build(config: &Config, state: &Path, start: impl Into<Start>) -> Result<Pki, PkiError> {
+    let start = start.into();
     let keys = state.join("keys");
     let paths = Paths {
         ca: state.join("ca.pem"),
@@ -142,14 +149,14 @@ pub fn build(config: &Config, state: &Path, now: Timestamp) -> Result<Pki, PkiEr
         client_key: keys.join("gateway.key"),
     };
     file::secret_folder(&keys)?;
-    let (ca_pem, ca_key) = ca(&paths, now)?;
+    let (ca_pem, ca_key) = ca(&paths, start)?;
     let damaged = || PkiError::Damaged { path: paths.ca.clone(), what: "a certificate in PEM" };
     let ca = CertificateDer::from_pem_slice(ca_pem.as_bytes()).map_err(|_| damaged())?;
     let issuer = Issuer::from_ca_cert_der(&ca, ca_key).map_err(|_| damaged())?;
     let names = server_names(&config.names);
-    let (validity, certified) = match existing_server(&paths, &ca, &names, now)? {
+    let (validity, certified) = match existing_server(&paths, &ca, &names, start.now)? {
         Some(found) => found,
-        None => new_server(&paths, &issuer, &names, now)?,
+        None => new_server(&paths, &issuer, &names, start)?,
     };
     let resolver = Resolver::new(certified);
     let log_key = log_key::open(state, &keys)?;
@@ -163,6 +170,7 @@ pub fn build(config: &Config, state: &Path, now: Timestamp) -> Result<Pki, PkiEr
         names,
         resolver,
         server: Mutex::new(validity),
+        latest: AtomicI64::new(start.at_least.max(start.now).micros()),
         paths,
     })
 }
@@ -210,17 +218,24 @@ impl Pki {
         self.server.lock().unwrap_or_else(PoisonError::into_inner).to
     }
 
+    /// From when a certificate's life counts, also when the clock was set back meanwhile.
+    fn start(&self, now: Timestamp) -> Start {
+        let latest = self.latest.fetch_max(now.micros(), Ordering::Relaxed);
+        Start { now, at_least: Timestamp::from_micros(latest.max(now.micros())) }
+    }
+
     /// Makes a new certificate for the box when less than a third of the old one's life is left; new connections
     /// get it at once. To be called about once an hour. Gives whether there is a new one.
     ///
     /// # Errors
     /// [`PkiError`]; then the old one stays in use.
     pub fn renew_if_due(&self, now: Timestamp) -> Result<bool, PkiError> {
+        let start = self.start(now);
         let mut validity = self.server.lock().unwrap_or_else(PoisonError::into_inner);
         if !validity.is_due(now) {
             return Ok(false);
         }
-        let (renewed, certified) = new_server(&self.paths, &self.issuer, &self.names, now)?;
+        let (renewed, certified) = new_server(&self.paths, &self.issuer, &self.names, start)?;
         self.resolver.replace(certified);
         *validity = renewed;
         tracing::info!(not_after = %renewed.to, "the box has a new certificate");
@@ -234,7 +249,7 @@ impl Pki {
     /// [`PkiError::Request`] for a request that is not acceptable.
     pub fn sign_device(&self, csr_pem: &str, device: &str, now: Timestamp) -> Result<Signed, PkiError> {
         let key = request::proven_key(csr_pem)?;
-        let certificate = certificates::device(device, now)?
+        let certificate = certificates::device(device, self.start(now))?
             .signed_by(&key, &self.issuer)
             .map_err(|source| PkiError::Crypto { doing: "signing the device's certificate", source })?;
         let damaged = || PkiError::System {
@@ -262,7 +277,7 @@ pub fn device_id(certificate: &[u8]) -> Option<String> {
     })
 }
 
-fn ca(paths: &Paths, now: Timestamp) -> Result<(String, KeyPair), PkiError> {
+fn ca(paths: &Paths, start: Start) -> Result<(String, KeyPair), PkiError> {
     let half = |missing: &Path, present: &Path| PkiError::HalfGone {
         missing: missing.to_owned(),
         present: present.to_owned(),
@@ -284,7 +299,7 @@ fn ca(paths: &Paths, now: Timestamp) -> Result<(String, KeyPair), PkiError> {
         // A key without both certificates is a first start that lost its power: nothing was signed with it that counts.
         (None, Some(_) | None) => {
             let key = certificates::new_key()?;
-            let certificate = certificates::ca(now)?
+            let certificate = certificates::ca(start)?
                 .self_signed(&key)
                 .map_err(|source| PkiError::Crypto { doing: "making the site's CA", source })?;
             file::write(&paths.ca_key, Zeroizing::new(key.serialize_pem()).as_bytes(), file::SECRET)?;
@@ -333,10 +348,10 @@ fn new_server(
     paths: &Paths,
     issuer: &Issuer<'static, KeyPair>,
     names: &[String],
-    now: Timestamp,
+    start: Start,
 ) -> Result<(Validity, rustls::sign::CertifiedKey), PkiError> {
     let key = certificates::new_key()?;
-    let certificate = certificates::server(names, now)?
+    let certificate = certificates::server(names, start)?
         .signed_by(&key, issuer)
         .map_err(|source| PkiError::Crypto { doing: "signing the box's certificate", source })?;
     let der = certificate.der().clone();
@@ -377,7 +392,7 @@ fn names_of(certificate: &X509Certificate<'_>) -> Vec<String> {
 fn server_names(configured: &[String]) -> Vec<String> {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_lowercase();
     let host = Some(host)
-        .filter(|host| certificates::server(std::slice::from_ref(host), Timestamp::default()).is_ok());
+        .filter(|host| certificates::server(std::slice::from_ref(host), Timestamp::default().into()).is_ok());
     let fixed = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
     let configured = configured.iter().map(|name| {
         name.parse::<IpAddr>().map_or_else(|_| name.to_lowercase(), |address| address.to_string())

@@ -19,6 +19,10 @@ pub const DEVICE_LIFE: Duration = Duration::from_secs(365 * DAY.as_secs());
 /// How far certificates begin in the past, because clocks of devices go slow by minutes to hours.
 pub const BACKDATE: Duration = DAY;
 
+/// Most by which a certificate lives longer because the box's clock is behind. A clock that lost its battery is behind
+/// by years; a wrong time in the log must not make a certificate that lasts for centuries.
+pub const BEHIND_MAX: Duration = Duration::from_secs(20 * 365 * DAY.as_secs());
+
 /// Largest signing request in bytes (PEM). A request with an RSA-4096 key has 2 kB.
 pub const CSR_BYTES: usize = 16 * 1024;
 

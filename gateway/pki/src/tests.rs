@@ -103,6 +103,23 @@ fn a_box_without_a_clock_makes_certificates_that_last() {
 }
 
 #[test]
+fn what_is_made_while_the_clock_is_behind_does_not_end_early_and_is_valid_at_once() {
+    let day = Duration::from_secs(24 * 3600);
+    let behind = NOW.before(60 * day);
+    let dir = tempfile::tempdir().expect("a folder");
+    let pki = build(&Config::default(), dir.path(), Start { now: behind, at_least: NOW }).expect("a PKI");
+    assert_eq!(pki.server_not_after().since(NOW), limits::SERVER_LIFE);
+    let validity = *pki.server.lock().expect("not poisoned");
+    assert!(validity.from < behind && !validity.is_due(behind) && !validity.is_due(NOW));
+
+    // The clock is set back while the box runs.
+    let dir = tempfile::tempdir().expect("a folder");
+    let pki = build(&Config::default(), dir.path(), NOW).expect("a PKI");
+    assert!(pki.renew_if_due(behind).expect("renewed"), "one that has not begun is of no use");
+    assert_eq!(pki.server_not_after().since(NOW), limits::SERVER_LIFE);
+}
+
+#[test]
 fn names_that_cannot_stand_in_a_certificate_are_told() {
     let wrong = Config { names: vec!["ok.example".to_owned(), "not a name".to_owned(), String::new()] };
     assert_eq!(wrong.problems().len(), 2);

@@ -13,9 +13,9 @@ use sitewarden_core::error::chain;
 
 use super::{CommandResult, StateDir, say};
 use crate::app::MIGRATIONS;
-use crate::clock::{self, WALL_FLOOR};
+use crate::clock;
 use crate::config::{self, Config};
-use crate::sources::{self, RULE_FILES};
+use crate::sources::{self, DIALECT_FILES, RULE_FILES};
 
 #[derive(Debug, Args)]
 pub(super) struct Doctor {
@@ -59,25 +59,28 @@ fn checks(config: Option<&Path>, state: &Path, now: Timestamp) -> Vec<Finding> {
     let loaded = config::load(config);
     add("configuration", loaded.as_ref().map(|_| "readable".to_owned()).map_err(|error| chain(error)));
     let config = loaded.unwrap_or_default();
-    add("clock", clock(now));
+    add("clock", clock(now, state));
     add("state folder", state_folder(state));
     add("disk", disk(state, config.store.reserve_mib));
     add("database", database(state));
     add("site log", site_log(state));
     add("ports", ports(&config, sitewarden_store::in_use(state)));
     add("rules", rules(&config));
+    add("dialects", dialects(&config));
     let policies = sitewarden_policy::Policies::check(config.policies.dir.as_ref());
     add("policies", policies.map(|()| "good".to_owned()).map_err(|error| chain(&error)));
     checks
 }
 
-fn clock(now: Timestamp) -> Result<String, String> {
-    if now >= WALL_FLOOR {
-        Ok(now.to_string())
-    } else {
-        Err(format!(
-            "it says {now}, before this software was made; set the time or give the box a time server"
-        ))
+/// The newest record of the site log says what time it was at least.
+fn clock(now: Timestamp, state: &Path) -> Result<String, String> {
+    let newest = sitewarden_store::open_read_only(&sitewarden_store::Store::database_path(state))
+        .ok()
+        .and_then(|conn| sitewarden_store::site_log::newest_time(&conn).ok().flatten());
+    match (clock::trouble(now, newest), newest) {
+        (None, _) => Ok(now.to_string()),
+        (Some(trouble), Some(newest)) => Err(format!("it says {now}, the log {newest}: {trouble}")),
+        (Some(trouble), None) => Err(format!("it says {now}: {trouble}")),
     }
 }
 
@@ -155,14 +158,12 @@ fn rules(config: &Config) -> Result<String, String> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_clock_before_the_software_was_made_is_told() {
-        assert!(clock(WALL_FLOOR).is_ok());
-        let told = clock(Timestamp::from_seconds(0)).expect_err("1970 is past");
-        assert!(told.contains("1970") && told.contains("set the time"), "{told}");
+fn dialects(config: &Config) -> Result<String, String> {
+    let files = sources::files(config.dialects.dir.as_deref(), crate::embedded::DIALECTS, DIALECT_FILES)
+        .map_err(|error| chain(&error))?;
+    let (dialects, errors) = sitewarden_ingest::Dialects::load(&files);
+    match errors.first() {
+        None => Ok(format!("{} topics", dialects.patterns())),
+        Some(first) => Err(format!("{} mistakes; the first: {first}", errors.len())),
     }
 }

@@ -36,6 +36,28 @@ fn of_key(text: &str, key: &str) -> Option<(usize, usize)> {
     Some(position(text, offset?))
 }
 
+/// Line and column of the first table in a list of tables that lacks this key: only those have keys that must be there.
+pub(super) fn of_missing(text: &str, key: &str) -> Option<(usize, usize)> {
+    let document = DeTable::parse(text).ok()?;
+    let mut places = Vec::new();
+    lacking(document.get_ref(), key, &mut places);
+    places.into_iter().min().map(|offset| position(text, offset))
+}
+
+fn lacking(table: &DeTable<'_>, key: &str, places: &mut Vec<usize>) {
+    for value in table.values().map(|value| value.get_ref()) {
+        if let Some(inner) = value.as_table() {
+            lacking(inner, key, places);
+        }
+        for item in value.as_array().into_iter().flat_map(|items| items.iter()) {
+            if item.get_ref().as_table().is_some_and(|item| !item.keys().any(|known| *known.get_ref() == key))
+            {
+                places.push(item.span().start);
+            }
+        }
+    }
+}
+
 fn is_named(item: &DeValue<'_>, name: &str) -> bool {
     let Some(table) = item.as_table() else { return false };
     table.iter().any(|(key, value)| *key.get_ref() == "name" && value.get_ref().as_str() == Some(name))
@@ -61,6 +83,13 @@ mod tests {
         assert_eq!(of_key(TEXT, "web.listen"), Some((2, 1)));
         assert_eq!(of_key(TEXT, "broker.limits.connections"), Some((8, 3)));
         assert_eq!(of_key(TEXT, "broker.listeners.b").map(|(line, _)| line), Some(5));
+    }
+
+    #[test]
+    fn the_table_that_lacks_a_key_is_found() {
+        let text = "[web]\n[[broker.listeners]]\nname = \"a\"\naddress = \"127.0.0.1:1\"\n\n[[broker.listeners]]\nname = \"b\"\n";
+        assert_eq!(of_missing(text, "address"), Some((6, 1)));
+        assert_eq!(of_missing(text, "name"), None);
     }
 
     #[test]

@@ -31,7 +31,7 @@ use crate::board::Board;
 use crate::config::Config;
 use crate::limits::REQUEST_HEAD;
 use crate::pipeline;
-use crate::sources::Rules;
+use crate::sources::{DialectFiles, Rules};
 use door::Door;
 use live::Live;
 
@@ -56,6 +56,7 @@ pub(crate) struct Site {
     pub(crate) config: Arc<Config>,
     pub(crate) ground: Arc<Ground>,
     pub(crate) rules: Arc<Rules>,
+    pub(crate) dialects: Arc<DialectFiles>,
     pub(crate) latest: Arc<LatestValues>,
     pub(crate) live: Live,
     pub(crate) identity: Identity,

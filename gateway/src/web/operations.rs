@@ -12,10 +12,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::json;
 use sitewarden_core::Timestamp;
+use sitewarden_store::site_log;
 use sitewarden_uplink::limits::HEALTHY_AGE;
 
 use super::{Site, metrics};
-use crate::clock::WALL_FLOOR;
+use crate::clock;
 
 /// The engine counts as stuck when its newest commit is older than this while the broker waits for one.
 const STUCK_SECONDS: u64 = 30;
@@ -42,8 +43,8 @@ struct Facts {
     database: bool,
     /// The broker runs.
     broker: bool,
-    /// The clock is past the making of this software.
-    clock: bool,
+    /// What is wrong with the clock.
+    clock: Option<&'static str>,
     /// Readings are taken.
     disk: bool,
     /// Commits that the pipeline waits for.
@@ -54,6 +55,8 @@ struct Facts {
     policies: bool,
     /// Every rule on disk loads.
     rules: bool,
+    /// The dialects on disk are those in force.
+    dialects: bool,
     /// The box's own hardware answers, as far as it was asked for.
     board: bool,
     /// What is wrong with the way to the cloud.
@@ -61,13 +64,13 @@ struct Facts {
 }
 
 impl Facts {
-    fn parts(self) -> [Part; 9] {
+    fn parts(self) -> [Part; 10] {
         let part = |name, ok, detail| Part { name, ok, detail };
         let engine = self.waiting == 0 || self.commit_age < STUCK_SECONDS;
         [
             part("db", self.database, "the database does not answer"),
             part("broker", self.broker, "the broker has ended"),
-            part("clock", self.clock, "the box's clock is before its own software was made"),
+            part("clock", self.clock.is_none(), self.clock.unwrap_or_default()),
             part(
                 "disk",
                 self.disk,
@@ -76,6 +79,11 @@ impl Facts {
             part("engine", engine, "batches wait and no commit was made for 30 s"),
             part("policies", self.policies, "the policy files have a mistake; the last good set is in force"),
             part("rules", self.rules, "rule files have mistakes; see /api/v1/rules"),
+            part(
+                "dialects",
+                self.dialects,
+                "the dialect files have a mistake (the log and `sitewarden doctor` say where); the last good set is in force",
+            ),
             part("board", self.board, "part of the box's own hardware does not answer; see /api/v1/board"),
             part("uplink", self.uplink.is_none(), self.uplink.unwrap_or_default()),
         ]
@@ -85,20 +93,21 @@ impl Facts {
 async fn facts(site: &Site) -> Facts {
     let ground = &site.ground;
     let now = ground.clock.now();
-    let database = ground.store.read(|conn| conn.query_row("SELECT 1", [], |row| row.get::<_, i64>(0))).await;
+    let newest = ground.store.read(site_log::newest_time).await;
     let stats = ground.store.stats();
     let waiting = site.metrics.waiting.load(Ordering::Relaxed);
     let commit_age =
         (now.mono.micros() / 1_000_000).saturating_sub(site.metrics.last_commit.load(Ordering::Relaxed));
     Facts {
-        database: database.is_ok() && ground.store.is_alive(),
+        database: newest.is_ok() && ground.store.is_alive(),
         broker: !site.broker.has_ended(),
-        clock: now.wall >= WALL_FLOOR,
+        clock: clock::trouble(now.wall, newest.ok().flatten()),
         disk: stats.reserve_only == 0,
         waiting,
         commit_age,
         policies: ground.policies.error().is_none(),
         rules: site.rules.errors().is_empty(),
+        dialects: site.dialects.are_good(),
         board: site.board.problem().is_none(),
         uplink: uplink(&ground.uplink.status(), now.wall),
     }
@@ -170,12 +179,13 @@ mod tests {
     const WELL: Facts = Facts {
         database: true,
         broker: true,
-        clock: true,
+        clock: None,
         disk: true,
         waiting: 0,
         commit_age: 1_000,
         policies: true,
         rules: true,
+        dialects: true,
         board: true,
         uplink: None,
     };
@@ -199,9 +209,10 @@ mod tests {
             ("broker", Facts { broker: false, ..WELL }, 503, 503),
             ("engine", stuck, 503, 503),
             ("disk", Facts { disk: false, ..WELL }, 200, 503),
-            ("clock", Facts { clock: false, ..WELL }, 200, 200),
+            ("clock", Facts { clock: Some("it is behind"), ..WELL }, 200, 200),
             ("policies", Facts { policies: false, ..WELL }, 200, 200),
             ("rules", Facts { rules: false, ..WELL }, 200, 200),
+            ("dialects", Facts { dialects: false, ..WELL }, 200, 200),
             ("board", Facts { board: false, ..WELL }, 200, 200),
             ("uplink", Facts { uplink: Some("it stopped"), ..WELL }, 200, 200),
         ];

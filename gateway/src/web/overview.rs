@@ -21,7 +21,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Site;
-use crate::clock::WALL_FLOOR;
+use crate::clock;
 
 mod change;
 mod verdict;
@@ -132,7 +132,7 @@ async fn overview(State(site): State<Site>, caller: Caller) -> Result<Json<Overv
     let _ = caller.permit(&site.ground.gate, Action::OverviewRead, Resource::site())?;
     let now = site.ground.clock.now();
     let registry = Arc::clone(&site.ground.registry);
-    let (counts, open, recent, settings) = site
+    let (counts, open, recent, settings, newest) = site
         .ground
         .store
         .read(move |conn| {
@@ -140,11 +140,12 @@ async fn overview(State(site): State<Site>, caller: Caller) -> Result<Json<Overv
             let open = open_by_device(conn, &registry)?;
             let recent = site_log::search(conn, &site_log::Filter::default(), CHANGES * 4)?;
             let settings = sitewarden_identity::site_settings(conn)?;
-            Ok::<_, ApiError>((counts, open, recent, settings))
+            let newest = site_log::newest_time(conn)?;
+            Ok::<_, ApiError>((counts, open, recent, settings, newest))
         })
         .await?;
     let devices = DeviceCounts::of(&site.ground.registry, now.wall);
-    let clock_ok = now.wall >= WALL_FLOOR;
+    let clock_ok = clock::trouble(now.wall, newest).is_none();
     let Verdict { word, sentence, reasons } = Verdict::of(&counts, &devices, clock_ok);
     let names = |id: &str| site.ground.registry.get(id).map(|device| device.name.clone());
     Ok(Json(OverviewView {
@@ -168,9 +169,13 @@ async fn overview(State(site): State<Site>, caller: Caller) -> Result<Json<Overv
 /// Whether the verdict is "all clear", for the light of the box.
 pub(crate) async fn all_clear(site: &Site) -> Result<bool, ApiError> {
     let now = site.ground.clock.now();
-    let counts = site.ground.store.read(sitewarden_findings::counts).await?;
+    let (counts, newest) = site
+        .ground
+        .store
+        .read(|conn| Ok::<_, ApiError>((sitewarden_findings::counts(conn)?, site_log::newest_time(conn)?)))
+        .await?;
     let devices = DeviceCounts::of(&site.ground.registry, now.wall);
-    Ok(Verdict::of(&counts, &devices, now.wall >= WALL_FLOOR).word == "all-clear")
+    Ok(Verdict::of(&counts, &devices, clock::trouble(now.wall, newest).is_none()).word == "all-clear")
 }
 
 fn box_view(site: &Site, now: sitewarden_core::Now, settings: Option<SiteSettings>) -> BoxView {

@@ -22,6 +22,15 @@ pub enum StoreError {
         #[source]
         source: rusqlite::Error,
     },
+    /// Where the state folder should be is something else.
+    #[error(
+        "{} cannot be the state folder: a file stands there or above it; move it away, or choose another folder with --state",
+        path.display()
+    )]
+    NotAFolder {
+        /// The folder that was asked for.
+        path: PathBuf,
+    },
     /// A file could not be used.
     #[error("{doing} {}", path.display())]
     Io {

@@ -39,6 +39,17 @@ pub const BYTES_PER_READ: usize = 4 << 20;
 /// Kept checkpoints. One an hour for two years; 300 bytes each. Beyond it every second one of the older half goes.
 pub const CHECKPOINTS_KEPT: u64 = 20_000;
 
+/// Newest records of the site log among which the latest time is looked for, to tell a clock that is behind. So few that
+/// a page may ask for it, and that a time that was wrong once is forgotten in weeks.
+pub const NEWEST_RECORDS: u32 = 1_024;
+
+/// Records from which on a log without any signed checkpoint is a loss. A running gateway keeps one at its start and each
+/// hour; commands without a gateway write a few records and sign none.
+pub const UNSIGNED_RECORDS: u64 = 16;
+
+/// Time over which these records must stretch, in seconds: two of a gateway's hours.
+pub const UNSIGNED_SECONDS: u64 = 2 * 3_600;
+
 /// WAL pages (4 KiB) after which a background checkpoint begins: 4 MiB.
 pub const WAL_PAGES_BACKGROUND: u32 = 1_000;
 

@@ -10,6 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use sitewarden_core::Timestamp;
+use std::io::ErrorKind;
 
 use crate::error::{SqlContext, StoreError};
 use crate::limits::STATEMENT_CACHE;
@@ -85,10 +86,11 @@ pub fn in_use(dir: &Path) -> bool {
 
 fn create_private_dir(dir: &Path) -> Result<(), StoreError> {
     use std::os::unix::fs::DirBuilderExt as _;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|source| StoreError::Io {
-        doing: "creating the state folder",
-        path: dir.to_owned(),
-        source,
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|source| match source.kind() {
+        ErrorKind::AlreadyExists | ErrorKind::NotADirectory => {
+            StoreError::NotAFolder { path: dir.to_owned() }
+        }
+        _ => StoreError::Io { doing: "creating the state folder", path: dir.to_owned(), source },
     })
 }
 

@@ -78,6 +78,14 @@ fn each_mistake_is_located_and_says_what_would_be_right() {
 }
 
 #[test]
+fn a_key_that_is_missing_is_told_at_the_table_that_lacks_it() {
+    let topic = "[[topic]]\npattern = \"a/{metric}\"\npayload = \"value\"\n\n";
+    let error = mistake(&format!("{topic}[[topic]]\npayload = \"value\"\n"));
+    assert_eq!((error.line, error.column), (5, 1), "{error}");
+    assert!(error.message.contains("missing field `pattern`"), "{error}");
+}
+
+#[test]
 fn all_mistakes_of_a_file_are_told_and_the_other_files_stay() {
     let bad =
         "[[topic]]\npattern = \"a#\"\npayload = \"value\"\n[[topic]]\npattern = \"\"\npayload = \"value\"\n";

@@ -133,7 +133,10 @@ fn reasons(findings: &Counts, devices: &DeviceCounts, clock_ok: bool) -> Vec<Str
             reasons.push(text);
         }
     };
-    say(u64::from(!clock_ok), "The box's clock is before its own software was made".to_owned());
+    say(
+        u64::from(!clock_ok),
+        "The box's clock is behind what it has recorded, or before its own software was made".to_owned(),
+    );
     say(findings.critical, many(findings.critical, "critical finding"));
     say(findings.high, many(findings.high, "high finding"));
     say(findings.medium, many(findings.medium, "medium finding"));

@@ -14,8 +14,8 @@ pub use sitewarden_log::{record, tree};
 mod read;
 
 pub use read::{
-    Filter, Head, Page, RawPage, RawRecord, RawRef, Walked, head, oldest_cursor, read, read_raw, search,
-    size, walk_raw,
+    Filter, Head, Page, RawPage, RawRecord, RawRef, Walked, head, newest_time, oldest_cursor, read, read_raw,
+    search, size, walk_raw,
 };
 pub use record::Record;
 pub use verify::{CheckNote, Problem, Report, verify};

@@ -10,7 +10,7 @@ use sitewarden_core::Timestamp;
 use super::record::Record;
 use super::tree::{Frontier, Hash};
 use crate::error::{SqlContext, StoreError};
-use crate::limits::{BYTES_PER_READ, RECORDS_PER_READ};
+use crate::limits::{BYTES_PER_READ, NEWEST_RECORDS, RECORDS_PER_READ};
 
 /// Size and root of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -197,6 +197,17 @@ pub fn walk_raw<E: From<StoreError>>(
 fn raw_from_row<'r>(row: &'r Row<'_>) -> rusqlite::Result<RawRef<'r>> {
     let (kind, body) = (row.get_ref(2)?.as_str()?, row.get_ref(3)?.as_blob()?);
     Ok(RawRef { seq: row.get(0)?, time: Timestamp::from_micros(row.get(1)?), kind, body })
+}
+
+/// The latest time among the newest [`NEWEST_RECORDS`] records: a clock that says less is behind. `None` without records.
+///
+/// # Errors
+/// [`StoreError`] when the table cannot be read.
+pub fn newest_time(conn: &Connection) -> Result<Option<Timestamp>, StoreError> {
+    conn.prepare_cached("SELECT max(time) FROM (SELECT time FROM site_log ORDER BY seq DESC LIMIT ?1)")
+        .doing("preparing to read the newest time")?
+        .query_row([NEWEST_RECORDS], |row| Ok(row.get::<_, Option<i64>>(0)?.map(Timestamp::from_micros)))
+        .doing("reading the newest time of the site log")
 }
 
 /// Number of records ever appended.

@@ -14,7 +14,7 @@ use super::checkpoint::{self, Kept};
 use super::record::leaf_hash;
 use super::tree::{Frontier, Hash};
 use crate::error::{SqlContext, StoreError};
-use crate::limits::VERIFY_PROBLEMS;
+use crate::limits::{UNSIGNED_RECORDS, UNSIGNED_SECONDS, VERIFY_PROBLEMS};
 
 /// One thing that is wrong with the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +61,13 @@ pub enum Problem {
         /// Records that it covers.
         size: u64,
     },
+    /// No signed checkpoint is kept, although the records stretch over more than the time in which one is made.
+    CheckpointsGone {
+        /// Records that none covers.
+        records: u64,
+        /// Over how many hours they stretch.
+        hours: u64,
+    },
     /// The tree's row is missing or its frontier does not fit its size.
     BadTree,
     /// All records fit their hashes, but the root over them is another one than the tree's.
@@ -87,6 +94,12 @@ impl fmt::Display for Problem {
             Self::CheckpointRoot { size } => write!(
                 f,
                 "the checkpoint of {size} records was signed over other records than stand there now: the log was rewritten"
+            ),
+            Self::CheckpointsGone { records, hours } => write!(
+                f,
+                "no signed checkpoint is kept, although {records} records stretch over {hours} hours and a gateway keeps \
+                 one at each start and each hour: they were removed, and with them what shows that the log was not \
+                 rewritten; compare the root with a checkpoint that is kept elsewhere, such as at the hub"
             ),
             Self::BadTree => f.write_str("the tree's own row is missing or damaged"),
             Self::RootDiffers { stored, computed } => write!(
@@ -169,6 +182,14 @@ impl Report {
         hex(&self.root)
     }
 
+    /// A log as old and long as this one was signed; `times` are the first and last of its records.
+    fn miss_checkpoints(&mut self, times: Option<(Timestamp, Timestamp)>) {
+        let seconds = times.map_or(0, |(first, last)| last.since(first).as_secs());
+        if self.checkpoints == 0 && self.records >= UNSIGNED_RECORDS && seconds >= UNSIGNED_SECONDS {
+            self.add(Problem::CheckpointsGone { records: self.records, hours: seconds / 3_600 });
+        }
+    }
+
     fn add(&mut self, problem: Problem) {
         self.problem_count += 1;
         if self.problems.len() < VERIFY_PROBLEMS {
@@ -199,6 +220,7 @@ pub fn verify(conn: &Connection, check: Option<&CheckNote<'_>>) -> Result<Report
     let (size, pruned_through) = stored.as_ref().map_or((0, 0), |tree| (tree.size, tree.pruned_through));
     let mut walk = Walk { frontier: Frontier::default(), next: 1, size, pruned_through };
     let mut notes = Notes::begin(conn, check)?;
+    let mut times: Option<(Timestamp, Timestamp)> = None;
     let mut statement = conn
         .prepare("SELECT seq, time, CAST(kind AS BLOB), body, leaf_hash FROM site_log ORDER BY seq")
         .doing("preparing to verify the site log")?;
@@ -211,12 +233,15 @@ pub fn verify(conn: &Connection, check: Option<&CheckNote<'_>>) -> Result<Report
             body: row.get(3).doing("reading a body")?,
             hash: row.get(4).doing("reading a hash")?,
         };
+        let (first, last) = times.unwrap_or((record.time, record.time));
+        times = Some((first.min(record.time), last.max(record.time)));
         notes.hold_against(&walk.frontier, &mut report)?;
         walk.step(&record, &mut report);
     }
     walk.end(&mut report);
     notes.hold_against(&walk.frontier, &mut report)?;
     notes.beyond(&mut report)?;
+    report.miss_checkpoints(times);
     report.root = walk.frontier.root();
     match stored {
         None => report.add(Problem::BadTree),

@@ -40,6 +40,53 @@ fn with_checkpoints(dir: &Path) -> Store {
     store
 }
 
+/// A log of so many records, each of its own time and without any checkpoint.
+fn unsigned_log(dir: &Path, records: i64, apart_seconds: i64) {
+    let count = std::sync::atomic::AtomicI64::new(0);
+    let clock: crate::Clock = std::sync::Arc::new(move || {
+        let turn = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Timestamp::from_seconds(1_800_000_000 + turn * apart_seconds)
+    });
+    let config = crate::Config { reserve_mib: 1, ..crate::Config::for_dir(dir) };
+    let store = Store::open(&config, &[super::NOTES], clock).expect("opens");
+    for id in 1..=records {
+        store.write_blocking("adding", move |tx| note(tx, id)).expect("kept");
+    }
+    store.shutdown();
+}
+
+#[test]
+fn a_long_log_whose_checkpoints_are_all_gone_is_told_and_a_fresh_one_is_not() {
+    let dir = folder();
+    unsigned_log(dir.path(), 20, 1_000);
+    let report = verify(dir.path());
+    assert!(matches!(report.problems[..], [Problem::CheckpointsGone { records: 20, .. }]), "{report}");
+    assert!(report.to_string().contains("no signed checkpoint is kept"), "{report}");
+    // Few records of commands over days, and many of a first hour: no gateway signed these yet.
+    for (records, apart) in [(10, 86_400), (60, 60)] {
+        let dir = folder();
+        unsigned_log(dir.path(), records, apart);
+        let report = verify(dir.path());
+        assert!(report.ok(), "{report}");
+    }
+}
+
+#[test]
+fn the_latest_time_of_the_newest_records_is_found_although_the_clock_went_back() {
+    let dir = folder();
+    unsigned_log(dir.path(), 0, 1);
+    let conn = crate::open_read_only(&dir.path().join("state.db")).expect("opens for reading");
+    assert_eq!(site_log::newest_time(&conn).expect("read"), None);
+    drop(conn);
+    let dir = folder();
+    unsigned_log(dir.path(), 5, -100);
+    let conn = crate::open_read_only(&dir.path().join("state.db")).expect("opens for reading");
+    let newest = site_log::newest_time(&conn).expect("read").expect("there are records");
+    let first: i64 =
+        conn.query_row("SELECT time FROM site_log WHERE seq = 1", [], |row| row.get(0)).expect("read");
+    assert_eq!(newest.micros(), first);
+}
+
 #[test]
 fn kept_checkpoints_are_found_by_size_and_the_first_note_of_a_size_stays() {
     use site_log::checkpoint;

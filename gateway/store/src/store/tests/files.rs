@@ -37,6 +37,19 @@ fn a_full_disk_is_told_refuses_bulk_and_leaves_the_rest_working() {
 }
 
 #[test]
+fn a_file_in_the_place_of_the_folder_is_told_with_what_to_do() {
+    let dir = folder();
+    let file = dir.path().join("file");
+    std::fs::write(&file, "x").expect("own folder");
+    for place in [file.clone(), file.join("below")] {
+        let error =
+            Store::open(&Config::for_dir(&place), &[NOTES], system_clock()).expect_err("not a folder");
+        let text = error.to_string();
+        assert!(text.contains("cannot be the state folder") && text.contains("--state"), "{text}");
+    }
+}
+
+#[test]
 fn a_second_process_is_kept_out_of_the_folder() {
     let dir = folder();
     let store = open(dir.path());
