@@ -192,6 +192,12 @@ fn copy(from: &str, to: &Path, ending: &str) {
     }
 }
 
+/// What `/health` says of the dialects, while everything else is well.
+async fn dialects_of(gateway: &Gateway) -> String {
+    let health = gateway.anonymous().get("/health").await.expect(200);
+    health["parts"]["dialects"]["status"].as_str().expect("a part").to_owned()
+}
+
 #[tokio::test]
 async fn changed_files_of_dialects_and_rules_are_recorded_and_a_mistake_leaves_the_last_good_set() {
     let site = Site::lab("[dialects]\ndir = \"dialects\"\n[rules]\ndir = \"rules\"\n");
@@ -208,10 +214,14 @@ async fn changed_files_of_dialects_and_rules_are_recorded_and_a_mistake_leaves_t
         let refused = reloaded(&reader, kind, false).await;
         assert_eq!(refused["actor"], "system:file-change", "{refused}");
         assert!(refused["body"]["first"].to_string().contains(file), "{refused}");
+        if folder == "dialects" {
+            assert_eq!(dialects_of(&gateway).await, "failed");
+        }
         std::fs::remove_file(&path).expect("own folder");
         reloaded(&reader, kind, true).await;
     }
 
+    assert_eq!(dialects_of(&gateway).await, "ok");
     // What was in force all the time still judges: the reading is decoded and makes its finding.
     a_finding(&gateway, &reader).await;
     gateway.stop().await;

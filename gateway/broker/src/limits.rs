@@ -141,7 +141,7 @@ limits! {
     /// Bytes of topics and payloads that one client may publish in a second; same rule.
     bytes_per_second: u64 = 256 * 1_024 * 1_024,
     /// Messages queued for one session. Full: a clean session is closed (it must know that it lost some),
-    /// a persistent one loses the newest.
+    /// a persistent one loses the newest, of retained messages for a new subscription too; each is counted and told.
     queue_messages: u32 = 20_000,
     /// Bytes queued for one session; same rule.
     queue_bytes: u32 = 64 * 1_024 * 1_024,
