@@ -82,7 +82,7 @@ impl Ground {
         let gate = Gate::new(policies.decider());
         let pki_config = sitewarden_pki::Config { names: config.web.names.clone() };
         let now = clock.now().wall;
-        let newest = store.read_blocking(site_log::newest_time)?;
+        let newest = store.read_blocking(sitewarden_store::site_log::newest_time)?;
         let start = sitewarden_pki::Start { now, at_least: newest.unwrap_or(now) };
         let pki = Arc::new(sitewarden_pki::build(&pki_config, state, start)?);
         let registry = Arc::new(Registry::default());
