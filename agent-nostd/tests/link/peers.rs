@@ -8,8 +8,11 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use ed25519_dalek::{Signer as _, SigningKey};
+use sitewarden_agent::wire::code::Code;
 use sitewarden_agent::wire::cose::Sign1;
-use sitewarden_agent::wire::handshake::{Context, LinkInitiator, LinkStart, link_respond};
+use sitewarden_agent::wire::handshake::{
+    Context, EnrolInitiator, EnrolResponder, EnrolStart, LinkInitiator, LinkStart, link_respond,
+};
 use sitewarden_agent::wire::keys::{KeyPair, Secret};
 use sitewarden_agent::wire::version::Versions;
 
@@ -139,6 +142,112 @@ else:
         sequence: 0,
     };
     assert_eq!(session.open(header, &mut bytes(&sealed)), Ok(b"from python".as_slice()));
+}
+
+/// `sitewarden enrol`, the version, the range, the session, no device: written down a second time on purpose.
+fn enrolment_prologue() -> Vec<u8> {
+    [b"sitewarden enrol".as_slice(), &[1, 1, 1], &[1, 2, 3, 4], &[0; 8]].concat()
+}
+
+/// The first frame on the session that an enrolment made.
+const ENROLLED: sitewarden_agent::wire::frame::Header = sitewarden_agent::wire::frame::Header {
+    version: 1,
+    kind: sitewarden_agent::wire::frame::Kind::Data,
+    session: SESSION,
+    sequence: 0,
+};
+
+fn code() -> Secret {
+    Code::parse("12345-6789A-BCDEF-GHJZE").expect("a code").key()
+}
+
+#[test]
+fn a_foreign_gateway_completes_the_enrolment() {
+    let script = "
+import sys
+from noise.connection import NoiseConnection, Keypair
+words = [bytes.fromhex(word) for word in sys.argv[1].split()]
+prologue, site, ephemeral, code, signing, start, finish = words
+peer = NoiseConnection.from_name(b'Noise_XXpsk0_25519_ChaChaPoly_SHA256')
+peer.set_as_responder()
+peer.set_psks(code)
+peer.set_prologue(prologue)
+peer.set_keypair_from_private_bytes(Keypair.STATIC, site)
+peer.set_keypair_from_private_bytes(Keypair.EPHEMERAL, ephemeral)
+peer.start_handshake()
+peer.read_message(start)
+reply = bytes(peer.write_message(signing))
+if len(finish) == 1:
+    print(reply.hex())
+else:
+    state = peer.noise_protocol
+    request = bytes(peer.read_message(finish))
+    header = bytes([1, 4, 1, 2, 3, 4, 0, 0, 0, 0])
+    print(request.hex(), state.cipher_state_encrypt.encrypt_with_ad(header, b'from python').hex())
+";
+    let (device, site) =
+        (KeyPair::from_secret(Secret::new([1; 32])), KeyPair::from_secret(Secret::new([2; 32])));
+    let (agent, start) = EnrolInitiator::start(CONTEXT, &device, &code(), &Secret::new([4; 32])).unwrap();
+    let noise = &start[2..];
+    let mut words: Vec<String> =
+        [&enrolment_prologue()[..], &[2; 32], &[5; 32], code().expose(), &[0x66; 32], noise, &[0]]
+            .map(hex)
+            .to_vec();
+    let Some(reply) = python("noise.connection", script, &words) else { return };
+
+    let replied = agent.reply(&bytes(&reply), b"who I am").expect("the foreign gateway's reply");
+    assert_eq!((replied.site.link, replied.site.signing), (*site.public(), [0x66; 32]));
+    words[6] = hex(&replied.finish);
+    let printed = python("noise.connection", script, &words).unwrap();
+    let (request, sealed) = printed.split_once(' ').unwrap();
+    assert_eq!(bytes(request), b"who I am");
+    let mut session = replied.session;
+    assert_eq!(session.open(ENROLLED, &mut bytes(sealed)), Ok(b"from python".as_slice()));
+}
+
+#[test]
+fn a_foreign_agent_completes_the_enrolment_and_one_with_another_code_does_not() {
+    let script = "
+import sys
+from noise.connection import NoiseConnection, Keypair
+words = [bytes.fromhex(word) for word in sys.argv[1].split()]
+prologue, device, ephemeral, code, request, reply = words
+peer = NoiseConnection.from_name(b'Noise_XXpsk0_25519_ChaChaPoly_SHA256')
+peer.set_as_initiator()
+peer.set_psks(code)
+peer.set_prologue(prologue)
+peer.set_keypair_from_private_bytes(Keypair.STATIC, device)
+peer.set_keypair_from_private_bytes(Keypair.EPHEMERAL, ephemeral)
+peer.start_handshake()
+start = bytes(peer.write_message(b''))
+if len(reply) == 1:
+    print(start.hex())
+else:
+    signing = bytes(peer.read_message(reply))
+    finish = bytes(peer.write_message(request))
+    header = bytes([1, 4, 1, 2, 3, 4, 0, 0, 0, 0])
+    print(signing.hex(), finish.hex(), peer.noise_protocol.cipher_state_encrypt.encrypt_with_ad(header, b'from python').hex())
+";
+    let (device, site) =
+        (KeyPair::from_secret(Secret::new([1; 32])), KeyPair::from_secret(Secret::new([2; 32])));
+    let mut words: Vec<String> =
+        [&enrolment_prologue()[..], &[1; 32], &[4; 32], code().expose(), b"who I am", &[0]].map(hex).to_vec();
+    let Some(printed) = python("noise.connection", script, &words) else { return };
+
+    let start = EnrolStart { offered: Versions::OURS, noise: bytes(&printed).try_into().unwrap() };
+    let respond = |code: &Secret| {
+        EnrolResponder::respond(CONTEXT, &start, &site, &[0x66; 32], code, &Secret::new([5; 32]))
+    };
+    assert!(respond(&Secret::new([9; 32])).is_err(), "another code");
+    let (responder, reply) = respond(&code()).expect("the foreign agent's first message");
+    words[5] = hex(&reply);
+    let printed = python("noise.connection", script, &words).unwrap();
+    let [signing, finish, sealed] = printed.split(' ').collect::<Vec<_>>().try_into().unwrap();
+    assert_eq!(bytes(signing), [0x66; 32]);
+    let proved = responder.finish(&bytes(finish)).expect("the foreign agent's second message");
+    assert_eq!((proved.device, proved.request.as_slice()), (*device.public(), b"who I am".as_slice()));
+    let mut session = proved.session;
+    assert_eq!(session.open(ENROLLED, &mut bytes(sealed)), Ok(b"from python".as_slice()));
 }
 
 fn signed_finding() -> (Vec<u8>, SigningKey) {

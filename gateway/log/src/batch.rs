@@ -222,6 +222,15 @@ impl Encoder {
         }
     }
 
+    /// As [`Encoder::new`], in the memory of a batch that is sent: its bytes are dropped.
+    #[must_use]
+    pub fn within(mut bytes: Vec<u8>, first: u64, limits: Limits) -> Self {
+        let begin = Self::new(first, limits);
+        bytes.clear();
+        bytes.extend_from_slice(&begin.bytes);
+        Self { bytes, ..begin }
+    }
+
     /// Records so far.
     #[must_use]
     pub const fn records(&self) -> u64 {
@@ -263,9 +272,12 @@ impl Encoder {
     ) -> Result<bool, BatchError> {
         check(self.next, seq, kind, body)?;
         let before = self.bytes.len();
-        let comma = if self.records() == 0 { "" } else { "," };
-        // Writing to a Vec cannot fail.
-        let _ = write!(self.bytes, "{comma}{{\"seq\":\"{seq}\",\"time\":\"");
+        if self.records() > 0 {
+            self.bytes.push(b',');
+        }
+        self.bytes.extend_from_slice(b"{\"seq\":\"");
+        number::write(&mut self.bytes, seq);
+        self.bytes.extend_from_slice(b"\",\"time\":\"");
         if !rfc3339::write(&mut self.bytes, time) {
             self.bytes.truncate(before);
             return Err(BatchError::Record { seq, what: "its time is outside of the calendar" });

@@ -15,6 +15,21 @@ pub fn parse(text: &str) -> Option<u64> {
     (digits && (text == "0" || !text.starts_with('0'))).then(|| text.parse().ok())?
 }
 
+/// Appends a number as decimal text, without a formatter: a backlog writes a hundred thousand of them.
+pub(crate) fn write(bytes: &mut Vec<u8>, mut number: u64) {
+    // 2^64 - 1 has 20 digits.
+    let (mut text, mut used) = ([b'0'; 20], 0);
+    for digit in text.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
+        used += 1;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    bytes.extend_from_slice(text.get(text.len() - used..).unwrap_or_default());
+}
+
 /// Reads a hash from padded base64.
 #[must_use]
 pub fn parse_hash(text: &str) -> Option<Hash> {

@@ -8,8 +8,9 @@
 use std::io::{self, Read as _};
 
 use thiserror::Error;
+use zstd::zstd_safe::CParameter;
 
-use crate::limits::{ZSTD_LEVEL, ZSTD_RATIO, ZSTD_RATIO_FREE, ZSTD_WINDOW_LOG};
+use crate::limits::{ZSTD_LEVEL, ZSTD_RATIO, ZSTD_RATIO_FREE, ZSTD_SEND_WINDOW_LOG, ZSTD_WINDOW_LOG};
 
 /// Why bytes were not packed or unpacked.
 #[derive(Debug, Error)]
@@ -40,8 +41,12 @@ pub enum PackingError {
     },
 }
 
-/// Compresses one batch after the other with the same tables, about 1 MiB of memory.
-pub struct Packer(zstd::bulk::Compressor<'static>);
+/// Compresses one batch after the other with the same tables and the same room for what comes out: as much memory as the largest
+/// batch so far, and about 1 MiB.
+pub struct Packer {
+    compressor: zstd::bulk::Compressor<'static>,
+    room: Vec<u8>,
+}
 
 impl std::fmt::Debug for Packer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -55,8 +60,11 @@ impl Packer {
     /// # Errors
     /// [`PackingError::Compress`] when memory is short.
     pub fn new() -> Result<Self, PackingError> {
-        let made = zstd::bulk::Compressor::new(ZSTD_LEVEL);
-        made.map(Self).map_err(|source| PackingError::Compress { bytes: 0, source })
+        let made = zstd::bulk::Compressor::new(ZSTD_LEVEL).and_then(|mut compressor| {
+            compressor.set_parameter(CParameter::WindowLog(ZSTD_SEND_WINDOW_LOG))?;
+            Ok(Self { compressor, room: Vec::new() })
+        });
+        made.map_err(|source| PackingError::Compress { bytes: 0, source })
     }
 
     /// Compresses bytes into one zstd frame.
@@ -64,7 +72,13 @@ impl Packer {
     /// # Errors
     /// [`PackingError::Compress`] when memory is short.
     pub fn pack(&mut self, bytes: &[u8]) -> Result<Vec<u8>, PackingError> {
-        self.0.compress(bytes).map_err(|source| PackingError::Compress { bytes: bytes.len(), source })
+        self.room.clear();
+        self.room.reserve(zstd::zstd_safe::compress_bound(bytes.len()));
+        self.compressor
+            .compress_to_buffer(bytes, &mut self.room)
+            .map_err(|source| PackingError::Compress { bytes: bytes.len(), source })?;
+        // The room is for what does not compress; what waits to be sent takes what it needs alone.
+        Ok(self.room.clone())
     }
 }
 

@@ -23,19 +23,24 @@ pub(crate) fn write(bytes: &mut Vec<u8>, time: Timestamp) -> bool {
     }
     let (year, month, day) = date(seconds / SECONDS_PER_DAY);
     let of_day = seconds % SECONDS_PER_DAY;
-    digits(bytes, year, 4);
-    for (before, number) in
-        [(b'-', month), (b'-', day), (b'T', of_day / 3_600), (b':', of_day / 60 % 60), (b':', of_day % 60)]
-    {
-        bytes.push(before);
-        digits(bytes, number, 2);
+    let mut text = *b"0000-00-00T00:00:00.000000Z";
+    for (place, number) in [
+        (0..4, year),
+        (5..7, month),
+        (8..10, day),
+        (11..13, of_day / 3_600),
+        (14..16, of_day / 60 % 60),
+        (17..19, of_day % 60),
+        (20..26, fraction),
+    ] {
+        digits(text.get_mut(place).unwrap_or_default(), number);
     }
+    let whole = text.get(..19).unwrap_or_default();
+    bytes.extend_from_slice(whole);
     if fraction > 0 {
-        bytes.push(b'.');
-        digits(bytes, fraction, 6);
-        while bytes.last() == Some(&b'0') {
-            bytes.pop();
-        }
+        let fraction = text.get(19..26).unwrap_or_default();
+        let used = fraction.iter().rposition(|byte| *byte != b'0').map_or(0, |last| last + 1);
+        bytes.extend(fraction.iter().take(used));
     }
     bytes.push(b'Z');
     true
@@ -56,11 +61,9 @@ fn date(days: u64) -> (u64, u64, u64) {
     (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 
-/// Appends a number with leading zeros.
-fn digits(bytes: &mut Vec<u8>, mut number: u64, width: usize) {
-    let begin = bytes.len();
-    bytes.resize(begin + width, b'0');
-    for digit in bytes.iter_mut().skip(begin).rev() {
+/// Writes a number into its place, with leading zeros.
+fn digits(place: &mut [u8], mut number: u64) {
+    for digit in place.iter_mut().rev() {
         *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
         number /= 10;
     }

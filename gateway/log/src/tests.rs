@@ -46,6 +46,26 @@ fn encoded(first: u64, count: u64) -> Vec<u8> {
 }
 
 #[test]
+fn memory_that_is_used_again_changes_nothing() {
+    let mut packer = Packer::new().expect("memory");
+    let mut memory = b"what was there before".to_vec();
+    for (first, count) in [(1, 40), (900, 3), (u64::from(u32::MAX) - 2, 9), (10, 200)] {
+        let mut encoder = Encoder::within(memory, first, Limits::default());
+        for seq in first..first + count {
+            let body = format!(r#"{{"actor":"rule:é","n":{seq}}}"#);
+            let time = Timestamp::from_micros(1_770_000_000_000_000 + i64::try_from(seq).expect("small"));
+            assert!(encoder.push(seq, time, "finding.raised", body.as_bytes()).expect("a record"));
+        }
+        let raw = encoder.finish(Some(GOLDEN_NOTE));
+        assert_eq!(raw, encoded(first, count));
+        let packed = packer.pack(&raw).expect("packed");
+        assert_eq!(packed, crate::pack(&raw).expect("packed"));
+        assert_eq!(unpack(&packed, 1 << 20).expect("unpacked"), raw);
+        memory = raw;
+    }
+}
+
+#[test]
 fn the_key_and_the_note_are_those_of_another_implementation() {
     let checkpoint = Checkpoint { origin: ORIGIN.to_owned(), size: 3, root: empty_root() };
     assert_eq!(key().to_string(), GOLDEN_KEY);

@@ -50,16 +50,20 @@ impl Prepared {
 impl Encoded {
     /// Compresses it.
     pub(crate) fn pack(&self, packer: &mut Packer) -> Result<Prepared, PackingError> {
-        // Room for what does not compress was asked for; it waits with what it needs alone.
-        let packed = packer.pack(&self.raw)?.into_boxed_slice();
+        let packed = packer.pack(&self.raw)?;
         Ok(Prepared { first: self.first, last: self.last, raw: self.raw.len(), packed: packed.into() })
     }
 }
 
-/// Reads and encodes the records after `after`; `None` when there are none.
-pub(crate) fn encode(conn: &Connection, after: u64, limits: Limits) -> Result<Option<Encoded>, PrepareError> {
+/// Reads and encodes the records after `after` into `memory`; `None` when there are none.
+pub(crate) fn encode(
+    conn: &Connection,
+    after: u64,
+    limits: Limits,
+    memory: Vec<u8>,
+) -> Result<Option<Encoded>, PrepareError> {
     let first = after.saturating_add(1);
-    let mut encoder = Encoder::new(first, limits);
+    let mut encoder = Encoder::within(memory, first, limits);
     let walked = site_log::walk_raw(conn, after, reach(conn, after, limits.records)?, |record| {
         Ok::<_, PrepareError>(encoder.push_stored(record.seq, record.time, record.kind, record.body)?)
     })?;

@@ -1,15 +1,16 @@
-//! Batches ahead: while one is under way the next ones are read and packed on other threads.
+//! Batches ahead: while one is under way the next ones are read and packed on two threads of their own.
 //!
-//! It decides nothing about the cloud. It ends at the size that the log had when it began, with the first batch that cannot be
-//! made, or when it is dropped. Invariants: batches come in the log's order without a gap; no more than
-//! [`BATCHES_AHEAD`] of them wait.
+//! It decides nothing about the cloud. One thread reads and encodes, one packs; they end at the size that the log had when they
+//! began, with the first batch that cannot be made, or when the feed is dropped. Invariants: batches come in the log's order
+//! without a gap; no more than [`BATCHES_AHEAD`] of them wait; the memory of a batch that is packed is taken for a later one.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use sitewarden_log::{Limits, Packer, PackingError};
+use sitewarden_log::{Limits, Packer};
 use sitewarden_store::Store;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::task::spawn_blocking;
 
 use crate::batch::{Encoded, Prepared, encode};
 use crate::limits::BATCHES_AHEAD;
@@ -17,11 +18,9 @@ use crate::shell::CheckpointSource;
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-type Packing = JoinHandle<Result<Prepared, PackingError>>;
-
 /// The batches of the log from one record on.
 pub(crate) struct Feed {
-    ready: mpsc::Receiver<Result<Packing, BoxError>>,
+    ready: mpsc::Receiver<Result<Prepared, BoxError>>,
     limits: Limits,
     /// First record of the batch that comes next.
     next: u64,
@@ -38,25 +37,14 @@ impl Feed {
         through: u64,
         limits: Limits,
     ) -> Self {
-        let (sender, ready) = mpsc::channel(BATCHES_AHEAD);
-        tokio::spawn(async move {
-            let maker = Maker { store, checkpoint, limits, packers: Arc::default() };
-            let mut after = after;
-            while after < through {
-                let made = maker.batch(after, through).await;
-                let last = made.as_ref().ok().and_then(Option::as_ref).map(|encoded| encoded.last);
-                let Some(made) = made.map(|made| made.map(|encoded| maker.pack(encoded))).transpose() else {
-                    return;
-                };
-                // An error means that nobody wants more.
-                if sender.send(made).await.is_err() {
-                    return;
-                }
-                let Some(last) = last else { return };
-                after = last;
-            }
-        });
-        Self { ready, limits, next: after.saturating_add(1), through }
+        let (encoded, to_pack) = sync_channel(1);
+        let (ready, prepared) = mpsc::channel(BATCHES_AHEAD);
+        // One is read, one waits to be packed, one is packed: so many may come back.
+        let (used, spare) = sync_channel(3);
+        let reader = Reader { store, checkpoint, limits, runtime: Handle::current(), spare };
+        spawn_blocking(move || reader.run(after, through, &encoded));
+        spawn_blocking(move || pack(&to_pack, &ready, &used));
+        Self { ready: prepared, limits, next: after.saturating_add(1), through }
     }
 
     /// Whether its next batch is the one that is wanted.
@@ -71,42 +59,71 @@ impl Feed {
 
     /// The next batch; none when there are no records.
     pub(crate) async fn next(&mut self) -> Result<Option<Prepared>, BoxError> {
-        let Some(packing) = self.ready.recv().await else { return Ok(None) };
-        let batch = packing?.await??;
+        let Some(batch) = self.ready.recv().await.transpose()? else { return Ok(None) };
         self.next = batch.last.saturating_add(1);
         Ok(Some(batch))
     }
 }
 
-struct Maker {
+struct Reader {
     store: Store,
     checkpoint: CheckpointSource,
     limits: Limits,
-    /// Compressors that nobody uses right now.
-    packers: Arc<Mutex<Vec<Packer>>>,
+    /// Where checkpoints are made.
+    runtime: Handle,
+    /// Memory of batches that are packed.
+    spare: Receiver<Vec<u8>>,
 }
 
-impl Maker {
-    /// Reads and encodes the records after `after`; when they reach the log's end, a checkpoint goes along.
-    async fn batch(&self, after: u64, through: u64) -> Result<Option<Encoded>, BoxError> {
-        let waiting = usize::try_from(through.saturating_sub(after)).unwrap_or(usize::MAX);
-        if waiting <= self.limits.records {
-            (self.checkpoint)().await?;
+impl Reader {
+    fn run(&self, mut after: u64, through: u64, encoded: &SyncSender<Result<Encoded, BoxError>>) {
+        while after < through {
+            let Some(made) = self.batch(after, through).transpose() else { return };
+            let last = made.as_ref().ok().map(|batch| batch.last);
+            // An error means that nobody wants more.
+            if encoded.send(made).is_err() {
+                return;
+            }
+            let Some(last) = last else { return };
+            after = last;
         }
-        let limits = self.limits;
-        Ok(self.store.read(move |conn| encode(conn, after, limits)).await?)
     }
 
-    fn pack(&self, encoded: Encoded) -> Packing {
-        let packers = Arc::clone(&self.packers);
-        tokio::task::spawn_blocking(move || {
-            // Only push and pop run under the lock.
-            let idle = || packers.lock().unwrap_or_else(PoisonError::into_inner);
-            let taken = idle().pop();
-            let mut packer = taken.map_or_else(Packer::new, Ok)?;
-            let packed = encoded.pack(&mut packer);
-            idle().push(packer);
-            packed
-        })
+    /// Reads and encodes the records after `after`; when they reach the log's end, a checkpoint goes along.
+    fn batch(&self, after: u64, through: u64) -> Result<Option<Encoded>, BoxError> {
+        let waiting = usize::try_from(through.saturating_sub(after)).unwrap_or(usize::MAX);
+        if waiting <= self.limits.records {
+            self.runtime.block_on((self.checkpoint)())?;
+        }
+        let memory = self.spare.try_recv().unwrap_or_default();
+        let limits = self.limits;
+        Ok(self.store.read_blocking(move |conn| encode(conn, after, limits, memory))?)
+    }
+}
+
+/// Packs what comes, until nothing comes or nobody wants more.
+fn pack(
+    to_pack: &Receiver<Result<Encoded, BoxError>>,
+    ready: &mpsc::Sender<Result<Prepared, BoxError>>,
+    used: &SyncSender<Vec<u8>>,
+) {
+    let mut packer = match Packer::new() {
+        Ok(packer) => packer,
+        Err(error) => {
+            // Nobody wants it, or it is told.
+            let _ = ready.blocking_send(Err(error.into()));
+            return;
+        }
+    };
+    for encoded in to_pack {
+        let prepared = encoded.and_then(|encoded| {
+            let prepared = encoded.pack(&mut packer)?;
+            // Full or without a reader: the memory is given back.
+            let _ = used.try_send(encoded.raw);
+            Ok(prepared)
+        });
+        if ready.blocking_send(prepared).is_err() {
+            return;
+        }
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 /// How long a record waits for others before a batch that is not full is sent.
 pub const BATCH_AGE: Duration = Duration::from_secs(1);
 
-/// Batches that are made ahead while one is under way; with the one that is being read that makes at most four in memory, 1 MiB each
-/// before compression.
+/// Packed batches that wait while one is under way. Beside them at most three are in memory unpacked, 1 MiB each: one is read, one
+/// waits, one is packed.
 pub const BATCHES_AHEAD: usize = 2;
 
 /// Records that the store is told to be about to be sent, beyond those that are: one commit for some 16 full batches. After a start

@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 use sitewarden_core::error::chain;
 use sitewarden_core::{Action, Monotonic, Now, Resource, Timestamp};
 use sitewarden_log::Limits;
+use sitewarden_log::limits::{BATCH_BYTES, BATCH_RECORDS};
 use sitewarden_store::{ReadError, SqlContext as _, StoreError, WriteError, site_log};
 
 use crate::batch::Prepared;
@@ -145,6 +146,13 @@ impl Run {
     }
 
     async fn ask(&mut self) {
+        let after = self.cursor.acknowledged();
+        let backlog = usize::try_from(self.cursor.log_size().saturating_sub(after)).unwrap_or(usize::MAX);
+        if backlog > BATCH_RECORDS && self.cursor.problem().is_none() {
+            // What the answer will most likely ask for is made meanwhile.
+            let limits = Limits { records: BATCH_RECORDS, bytes: BATCH_BYTES };
+            self.feed = Some(self.feed_from(after, limits));
+        }
         let answer = self.client.cursor().await;
         let now = self.now();
         match answer {
@@ -181,7 +189,22 @@ impl Run {
     }
 
     async fn send(&mut self, after: u64, limits: Limits) {
-        let batch = match self.batch(after, limits).await {
+        let records = u64::try_from(limits.records).unwrap_or(u64::MAX);
+        let begun = after.saturating_add(records).min(self.cursor.log_size());
+        // What is about to be sent is kept while it is made.
+        let ahead = (begun > self.kept_through).then(|| {
+            let through = after.saturating_add(KEPT_AHEAD).min(self.cursor.log_size()).max(begun);
+            (through, self.write(through))
+        });
+        let (batch, kept) = tokio::join!(self.batch(after, limits), async {
+            match ahead {
+                Some((through, write)) => write.await.map(|()| through),
+                None => Ok(0),
+            }
+        });
+        // What could not be kept is tried again before it is sent, and told then.
+        self.kept_through = self.kept_through.max(kept.unwrap_or(0));
+        let batch = match batch {
             Ok(Some(batch)) => batch,
             Ok(None) => return,
             Err(error) => return self.own_failure(error.as_ref()),
@@ -225,13 +248,15 @@ impl Run {
     /// The batch of the records after `after`, made ahead or now.
     async fn batch(&mut self, after: u64, limits: Limits) -> Result<Option<Prepared>, BoxError> {
         let feed = self.feed.take().filter(|feed| feed.fits(after, limits));
-        let mut feed = feed.unwrap_or_else(|| {
-            let (store, checkpoint) = (self.deps().store.clone(), self.deps().checkpoint.clone());
-            Feed::start(store, checkpoint, after, self.cursor.log_size(), limits)
-        });
+        let mut feed = feed.unwrap_or_else(|| self.feed_from(after, limits));
         let batch = feed.next().await?;
         self.feed = Some(feed).filter(|feed| batch.is_some() && !feed.is_over());
         Ok(batch)
+    }
+
+    fn feed_from(&self, after: u64, limits: Limits) -> Feed {
+        let (store, checkpoint) = (self.deps().store.clone(), self.deps().checkpoint.clone());
+        Feed::start(store, checkpoint, after, self.cursor.log_size(), limits)
     }
 
     /// What an answer did to the cursor is kept: at once, or with what is about to be sent next. A box that is killed before asks the
@@ -245,6 +270,7 @@ impl Run {
                 }
             }
             Moved::Back { from, to } => {
+                self.feed = None;
                 Counts::add(&self.uplink.counts().set_back, 1);
                 tracing::error!(
                     from,
@@ -254,6 +280,7 @@ impl Run {
                 self.keep(0).await;
             }
             Moved::Not => {
+                self.feed = None;
                 Counts::add(&self.uplink.counts().failures, 1);
                 tracing::error!(problem = self.cursor.problem(), "the cloud's answer makes no sense");
             }
@@ -274,16 +301,17 @@ impl Run {
         }
     }
 
-    async fn write(&self, sending: u64) -> Result<(), WriteError<StoreError>> {
+    fn write(&self, sending: u64) -> impl Future<Output = Result<(), WriteError<StoreError>>> + Send + use<> {
         let permit = self.deps().gate.system("uplink", Action::UplinkAdvance, Resource::site());
         let (registered, acknowledged) = (self.registered, self.cursor.acknowledged());
         let last_success = self.last_success;
-        self.deps()
-            .store
-            .write("keeping the uplink's cursor", move |tx| {
+        let store = self.deps().store.clone();
+        async move {
+            let kept = store.write("keeping the uplink's cursor", move |tx| {
                 state::advance(tx, permit, registered, acknowledged, sending, last_success)
-            })
-            .await
+            });
+            kept.await
+        }
     }
 
     fn failed(&mut self, failure: &Failure) {

@@ -127,7 +127,7 @@ fn whoever_prunes_the_log_cannot_take_what_the_cloud_lacks() {
 }
 
 fn prepare(store: &Store, after: u64, limits: Limits) -> Result<Option<Prepared>, ReadError<PrepareError>> {
-    let encoded = store.read_blocking(move |conn| encode(conn, after, limits))?;
+    let encoded = store.read_blocking(move |conn| encode(conn, after, limits, Vec::new()))?;
     let mut packer = Packer::new().expect("memory");
     Ok(encoded.map(|encoded| encoded.pack(&mut packer).expect("packed")))
 }

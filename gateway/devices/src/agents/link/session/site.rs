@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use sitewarden_core::error::chain;
 use sitewarden_core::{Action, Now, Timestamp, Value};
 use sitewarden_wire::DeviceId;
 use sitewarden_wire::server::Offer;
@@ -73,7 +74,7 @@ impl Session {
         match self.shared.deps.store.write(what, act).await {
             Ok(()) => true,
             Err(error) => {
-                tracing::warn!(error = sitewarden_core::error::chain(&error), what, "an agent's line");
+                tracing::warn!(error = chain(&error), what, "an agent's line");
                 false
             }
         }
@@ -88,10 +89,12 @@ impl Session {
         let unix_ms = u64::try_from(now.micros() / 1000).unwrap_or_default();
         let time = Time { device: wire, boot_id: run.id, unix_ms };
         let signed = time.sign(&keys.site_id(), &|message| keys.sign(message));
-        let sent = signed.map(|cose| self.server.send_time(&cose));
-        if !matches!(sent, Ok(Ok(()))) {
-            tracing::debug!(agent = %wire, ?sent, "the time was not sent; it is sent with the next hello");
-        }
+        let refused = match signed.map(|cose| self.server.send_time(&cose)) {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => chain(&error),
+            Err(error) => chain(&error),
+        };
+        tracing::debug!(agent = %wire, error = refused, "the time was not sent; it is sent with the next hello");
     }
 
     async fn send_orders(&mut self, agent: &Agent, theirs: u64) {
@@ -107,7 +110,7 @@ impl Session {
             match self.shared.deps.store.write("lifting an agent's parameters", lift).await {
                 Ok(lifted) => orders = lifted,
                 Err(error) => {
-                    tracing::warn!(error = sitewarden_core::error::chain(&error), agent = %agent.wire, "parameters were not sent");
+                    tracing::warn!(error = chain(&error), agent = %agent.wire, "parameters were not sent");
                     return;
                 }
             }
@@ -123,11 +126,15 @@ impl Session {
             let signed = parameters.sign(&keys.site_id(), &|message| keys.sign(message));
             signed.map_err(AgentError::Parameters)
         });
-        let sent = cose.map(|cose| self.server.send_parameters(&cose));
-        match sent {
-            Ok(Ok(())) => self.ordered = Some(orders.version),
-            other => tracing::warn!(agent = %wire, result = ?other, "parameters were not sent"),
-        }
+        let refused = match cose.map(|cose| self.server.send_parameters(&cose)) {
+            Ok(Ok(())) => {
+                self.ordered = Some(orders.version);
+                return;
+            }
+            Ok(Err(error)) => chain(&error),
+            Err(error) => chain(&error),
+        };
+        tracing::warn!(agent = %wire, error = refused, "parameters were not sent; they are tried again at the next look");
     }
 
     pub(super) async fn enrol(&mut self, proved: Proved) {
@@ -154,7 +161,7 @@ impl Session {
                 tracing::info!(agent = %wire, line = &*self.place.line, "an agent was enrolled");
             }
             Err(error) => {
-                tracing::warn!(agent = %wire, error = sitewarden_core::error::chain(&error), "an agent was not enrolled");
+                tracing::warn!(agent = %wire, error = chain(&error), "an agent was not enrolled");
                 self.server.refuse();
                 self.trouble(Some(wire), "enrolment-refused", "store", now);
             }
