@@ -231,13 +231,18 @@ function link(done, title, ...content) {
   return el('li', { class: done ? null : 'missing' }, el('h2', {}, title), ...content);
 }
 
+// An agent states its values in thousandths of their unit.
+function thousandths(value) {
+  return (value / 1000).toLocaleString('en-GB', { maximumFractionDigits: 3 });
+}
+
 function chain(proof) {
   const { finding, statement, records, checkpoint } = proof;
   const items = [];
   if (statement) {
     const says = statement.says;
     items.push(link(finding.signature === 'verified', `Agent ${statement.agent} signed a statement`,
-      says ? el('p', { class: 'small' }, `It says: ${says.kind} ${says.state}${says.value === null ? '' : `, value ${says.value}`}${says.limit === null ? '' : `, limit ${says.limit}`}; start ${says.boot_counter}, ${count(says.uptime_ms)} ms after it.`)
+      says ? el('p', { class: 'small' }, `It says: ${says.kind} ${says.state}${says.value === null ? '' : `, value ${thousandths(says.value)}`}${says.limit === null ? '' : `, limit ${thousandths(says.limit)}`}; start ${says.boot_counter}, ${count(says.uptime_ms)} ms after it.`)
         : el('p', { class: 'note critical' }, 'The signature does not hold, or the agent is not enrolled.'),
       el('dl', {}, fact('COSE_Sign1', el('code', {}, statement.bytes)), fact('Agent’s key', statement.signing_key ? el('code', {}, statement.signing_key) : 'not in the log'),
         fact('Enrolled by', statement.enrolled_seq ? `record ${count(statement.enrolled_seq)}` : 'no record'))));

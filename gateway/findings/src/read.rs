@@ -25,7 +25,7 @@ pub struct Filter {
     pub status: Vec<FindingStatus>,
     /// One of these severities.
     pub severity: Vec<Severity>,
-    /// About this asset.
+    /// About this asset; about an agent also what its sensors, whose ids begin with the agent's and a colon, are about.
     pub device: Option<String>,
     /// Raised by this rule.
     pub rule: Option<String>,
@@ -62,27 +62,50 @@ pub fn list(
     if filter.text.as_ref().is_some_and(|text| text.contains('\0')) {
         return Ok(Vec::new());
     }
-    let mut statuses = filter.status.clone();
-    statuses.sort_unstable_by_key(|status| status.as_str());
+    let mut statuses: Vec<_> = filter.status.iter().copied().map(Some).collect();
+    statuses.sort_unstable_by_key(|status| status.map(FindingStatus::as_str));
     statuses.dedup();
     if statuses.is_empty() {
-        return part(conn, filter, None, after, limit);
+        statuses.push(None);
     }
     // One ordered walk of the index per status: a single one over several would have to sort them all.
     let mut found = Vec::new();
     for status in statuses {
-        found.extend(part(conn, filter, Some(status), after, limit)?);
+        for about in abouts(filter) {
+            found.extend(part(conn, filter, (status, about), after, limit)?);
+        }
     }
     found.sort_unstable_by_key(|finding| std::cmp::Reverse((finding.listed, finding.id)));
     found.truncate(limit);
     Ok(found)
 }
 
-/// The findings of one status, or of all.
+/// What the findings of one walk are about.
+#[derive(Clone, Copy)]
+enum About<'a> {
+    Anything,
+    /// The asset itself.
+    Asset(&'a str),
+    /// What is part of it.
+    Within(&'a str),
+}
+
+/// Ids of agents begin so; their sensors are assets of their own, and a person who looks at an agent means them too.
+const AGENT: &str = "agent:";
+
+fn abouts(filter: &Filter) -> Vec<About<'_>> {
+    match filter.device.as_deref() {
+        None => vec![About::Anything],
+        Some(id) if id.starts_with(AGENT) => vec![About::Asset(id), About::Within(id)],
+        Some(id) => vec![About::Asset(id)],
+    }
+}
+
+/// The findings of one status, or of all, about one thing.
 fn part(
     conn: &Connection,
     filter: &Filter,
-    status: Option<FindingStatus>,
+    (status, about): (Option<FindingStatus>, About<'_>),
     after: Option<(Timestamp, u64)>,
     limit: usize,
 ) -> Result<Vec<FindingView>, FindingError> {
@@ -92,7 +115,15 @@ fn part(
         "severity",
         filter.severity.iter().map(|severity| Value::Number(severity_number(*severity))),
     );
-    query.add_any("asset", filter.device.iter().cloned().map(Value::Text));
+    match about {
+        About::Anything => {}
+        About::Asset(id) => query.add_any("asset", std::iter::once(Value::Text(id.to_owned()))),
+        About::Within(id) => {
+            // A semicolon comes right behind the colon.
+            let [from, to] = [':', ';'].map(|end| query.bind(Value::Text(format!("{id}{end}"))));
+            query.conditions.push(format!("asset >= {from} AND asset < {to}"));
+        }
+    }
     query.add_any("rule_id", filter.rule.iter().cloned().map(Value::Text));
     if let Some(text) = filter.text.as_deref().filter(|text| !text.is_empty()) {
         let place = query.bind(Value::Text(pattern(text)));

@@ -49,7 +49,7 @@ struct FindingQuery {
     status: Option<String>,
     /// `critical`, `high`, `medium`, `low`, `info`.
     severity: Option<String>,
-    /// Id of the asset.
+    /// Id of the asset; an agent's finds what its sensors are about, too.
     device: Option<String>,
     /// Id of the rule.
     rule: Option<String>,

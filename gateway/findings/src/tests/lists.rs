@@ -53,6 +53,33 @@ fn newest_first_and_each_filter_does_its_part() {
 }
 
 #[test]
+fn an_agents_findings_are_those_of_its_sensors_too() {
+    let test = store();
+    put(
+        &test,
+        &[
+            draft("agent:1770ed61f05ba51f:1", 10),
+            draft("agent:1770ed61f05ba51f", 20),
+            draft("agent:1770ed61f05ba51f:0", 30),
+            draft("agent:1770ed61f05ba510:1", 40),
+            draft("mqtt:a", 50),
+            draft("mqtt:a:1", 60),
+        ],
+    );
+    let of = |id: &str| ids(&test, &Filter { device: Some(id.into()), ..Filter::default() });
+    assert_eq!(of("agent:1770ed61f05ba51f"), [3, 2, 1]);
+    assert_eq!(of("agent:1770ed61f05ba51f:1"), [1]);
+    assert_eq!(of("agent:1770ed61f05ba5"), [] as [u64; 0]);
+    assert_eq!(of("mqtt:a"), [5]);
+    let open = Filter {
+        status: vec![FindingStatus::Open, FindingStatus::Closed],
+        device: Some("agent:1770ed61f05ba51f".into()),
+        ..Filter::default()
+    };
+    assert_eq!(ids(&test, &open), [3, 2, 1]);
+}
+
+#[test]
 fn hostile_filter_texts_are_only_texts() {
     let test = three();
     for text in ["' OR 1=1 --", "%", "_", "\\", "%Door%", "\"; DROP TABLE finding", "\u{0}"] {

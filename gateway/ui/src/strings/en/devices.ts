@@ -89,6 +89,9 @@ export const devices = {
   // device page
   dueEvery: (interval: string) => `due every ${interval}`,
   latest: 'Latest values',
+  sensors: 'Sensors',
+  noSensors: 'This agent has not told of a sensor.',
+  noValue: 'no value',
   noValues: 'This device has not reported a value.',
   metric: 'Metric',
   measuredAt: 'Measured',
@@ -118,6 +121,7 @@ export const devices = {
   notConnected: 'not connected now',
   credential: 'Credential',
   credentialNone: 'none',
+  credentialKey: 'a key of its own',
   credentialMade: (kind: string, when: string) => `${kind}, made ${when}`,
   fingerprint: 'Fingerprint',
   facts: 'What it said of itself',
