@@ -258,7 +258,7 @@ impl Engine {
             Some(State::Keyed(table)) => table.get(key).and_then(|keyed| keyed.hold.events.last().cloned()),
             _ => None,
         };
-        let fields = last.as_deref().map(|event| fields_of(event)).unwrap_or_default();
+        let fields = last.as_deref().map(fields_of).unwrap_or_default();
         let time = last.as_ref().map_or(now.wall, |event| event.time);
         let view = View::new(&fields, time, None);
         let suppressed = self.suppressed(index, |by| view.key(by));

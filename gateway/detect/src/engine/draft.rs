@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use sitewarden_core::finding::{Evidence, EvidenceAtom, EvidenceEvent};
+use sitewarden_core::finding::{Evidence, EvidenceAtom};
 use sitewarden_core::{AssetRef, FindingDraft, Timestamp};
 
 use super::correlate;
@@ -92,7 +92,7 @@ pub(crate) fn held(
             )
         }
     };
-    let mut events: Vec<_> = state.events.iter().map(|event| EvidenceEvent::clone(event)).collect();
+    let mut events: Vec<_> = state.events.iter().map(|event| event.evidence()).collect();
     if cleared {
         events.push(view.evidence());
     }
@@ -157,7 +157,7 @@ pub(crate) fn correlated(
             reason,
             rule_source: rule.source.to_string(),
             atoms: Vec::new(),
-            events: window.events.iter().map(|event| EvidenceEvent::clone(event)).collect(),
+            events: window.events.iter().map(|event| event.evidence()).collect(),
             window: window.span(),
             statement: None,
         },

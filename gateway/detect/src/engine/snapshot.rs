@@ -55,7 +55,8 @@ pub enum SnapshotError {
     },
 }
 
-#[derive(Serialize, Deserialize)]
+/// What a snapshot holds, as it is read.
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Body {
     stats: Stats,
@@ -66,7 +67,7 @@ struct Body {
     rules: Vec<RuleBody>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RuleBody {
     id: Arc<str>,
@@ -75,7 +76,7 @@ struct RuleBody {
 }
 
 /// State by key, the key touched longest ago first.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum StateBody {
     Keyed(Vec<(Arc<str>, Keyed)>),
@@ -84,8 +85,32 @@ enum StateBody {
     Silence(Vec<(Arc<str>, Silence)>),
 }
 
-fn entries<V: Clone + Items>(table: &Table<V>) -> Vec<(Arc<str>, V)> {
-    table.by_age().into_iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+/// The same as it is written: from where it stands, since a copy of all states would be as large as they are.
+#[derive(Serialize)]
+struct BodyRef<'a> {
+    stats: Stats,
+    mono: i64,
+    started: Option<i64>,
+    inventory: &'a [Vec<(Arc<str>, Arc<str>)>],
+    rules: Vec<RuleRef<'a>>,
+}
+
+#[derive(Serialize)]
+struct RuleRef<'a> {
+    id: &'a str,
+    fingerprint: u64,
+    state: StateRef<'a>,
+}
+
+type ByAge<'a, V> = Vec<(&'a Arc<str>, &'a V)>;
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum StateRef<'a> {
+    Keyed(ByAge<'a, Keyed>),
+    Seen(ByAge<'a, Seen>),
+    Window(ByAge<'a, Window>),
+    Silence(ByAge<'a, Silence>),
 }
 
 fn fill<V: Items>(table: &mut Table<V>, saved: Vec<(Arc<str>, V)>, mut change: impl FnMut(&mut V)) {
@@ -103,25 +128,24 @@ impl Engine {
         for (rule, state) in self.set.rules().iter().zip(&self.states) {
             let state = match state {
                 State::None => continue,
-                State::Keyed(table) => StateBody::Keyed(entries(table)),
-                State::Seen(table) => StateBody::Seen(entries(table)),
-                State::Window(table) => StateBody::Window(entries(table)),
-                State::Silence(table) => StateBody::Silence(entries(table)),
+                State::Keyed(table) => StateRef::Keyed(table.by_age()),
+                State::Seen(table) => StateRef::Seen(table.by_age()),
+                State::Window(table) => StateRef::Window(table.by_age()),
+                State::Silence(table) => StateRef::Silence(table.by_age()),
             };
-            rules.push(RuleBody { id: rule.id.clone(), fingerprint: rule.fingerprint, state });
+            rules.push(RuleRef { id: &rule.id, fingerprint: rule.fingerprint, state });
         }
-        let body = Body {
+        let body = BodyRef {
             stats: self.stats,
             mono: self.mono,
             started: self.started,
-            inventory: self.inventory.clone(),
+            inventory: &self.inventory,
             rules,
         };
         let mut bytes = MAGIC.to_vec();
         bytes.push(VERSION);
-        bytes.extend(
-            serde_json::to_vec(&body).expect("invariant: maps have text keys and numbers are finite"),
-        );
+        serde_json::to_writer(&mut bytes, &body)
+            .expect("invariant: maps have text keys and numbers are finite");
         bytes
     }
 

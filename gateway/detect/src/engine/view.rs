@@ -10,8 +10,7 @@ use std::sync::Arc;
 use sitewarden_core::finding::EvidenceEvent;
 use sitewarden_core::{AssetRef, Timestamp, Value};
 
-use super::kept::KeptEvent;
-use crate::explain::cut;
+use super::kept::{KeptEvent, Object};
 use crate::fields::{Fields, number};
 use crate::limits::KEY_BYTES;
 use crate::matcher::{Matcher, Source};
@@ -83,20 +82,13 @@ impl<'a> View<'a> {
 
     /// The event as evidence, for one who keeps it alone.
     pub(crate) fn evidence(&self) -> EvidenceEvent {
-        match self.kept.get() {
-            Some(kept) => EvidenceEvent::clone(kept),
-            None => self.make(),
-        }
-    }
-
-    fn make(&self) -> EvidenceEvent {
-        let fields = self.fields().0.iter().map(|(key, value)| (key.to_string(), json(value, 0))).collect();
-        EvidenceEvent { time: self.time, fields: serde_json::Value::Object(fields) }
+        let fields = serde_json::to_value(Object(self.fields())).expect("invariant: names are text");
+        EvidenceEvent { time: self.time, fields }
     }
 
     /// The event as evidence, shared by those who keep it.
     pub(crate) fn kept(&self) -> Arc<KeptEvent> {
-        self.kept.get_or_init(|| Arc::new(self.make().into())).clone()
+        self.kept.get_or_init(|| Arc::new(KeptEvent::new(self.time, self.fields()))).clone()
     }
 
     /// The key of these fields, `None` when the event lacks one of them.
@@ -128,27 +120,9 @@ pub(crate) fn bounded(key: String) -> Arc<str> {
     Arc::from(format!("{head}#{:016x}", fingerprint(&key)))
 }
 
-fn json(value: &Value, depth: usize) -> serde_json::Value {
-    use serde_json::Value as Json;
-    if depth > sitewarden_core::limits::VALUE_DEPTH {
-        return Json::Null;
-    }
-    match value {
-        Value::Null => Json::Null,
-        Value::Bool(flag) => Json::Bool(*flag),
-        Value::Int(whole) => Json::from(*whole),
-        Value::Float(fraction) => Json::from(*fraction),
-        Value::Text(text) => Json::from(cut(text)),
-        Value::List(items) => Json::Array(items.iter().map(|item| json(item, depth + 1)).collect()),
-        Value::Map(map) => {
-            Json::Object(map.iter().map(|(key, item)| (key.to_string(), json(item, depth + 1))).collect())
-        }
-    }
-}
-
 /// The fields of an event that was kept as evidence.
-pub(crate) fn fields_of(event: &EvidenceEvent) -> Vec<(Arc<str>, Value)> {
-    let serde_json::Value::Object(map) = &event.fields else { return Vec::new() };
+pub(crate) fn fields_of(event: &KeptEvent) -> Vec<(Arc<str>, Value)> {
+    let serde_json::Value::Object(map) = event.evidence().fields else { return Vec::new() };
     map.iter().map(|(key, value)| (Arc::from(key.as_str()), value_of(value, 1))).collect()
 }
 

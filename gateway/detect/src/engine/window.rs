@@ -73,6 +73,7 @@ impl Items for Window {
         let values: usize = if valued { self.entries.iter().map(value).sum() } else { 0 };
         self.entries.capacity() * size_of::<Entry>()
             + values
+            + self.events.capacity() * size_of::<usize>()
             + self.events.iter().map(|event| event.bytes()).sum::<usize>()
     }
 }
@@ -97,6 +98,7 @@ impl Window {
         // What has ceased entirely is something new when it comes again.
         self.raised &= !self.entries.is_empty();
         let at = self.entries.partition_point(|other| other.time <= time);
+        make_room(&mut self.entries);
         self.entries.insert(at, entry);
         while self.entries.len() > WINDOW_EVENTS {
             self.entries.pop_front();
@@ -127,6 +129,7 @@ impl Window {
         if self.events.len() >= WINDOW_EVIDENCE {
             self.events.pop_front();
         }
+        make_room(&mut self.events);
         self.events.push_back(event);
     }
 
@@ -224,6 +227,13 @@ impl Window {
             }
         };
         result.is_finite().then_some(Number::Float(result))
+    }
+}
+
+/// Most groups see one match and no second: the first place is made alone.
+fn make_room<T>(queue: &mut VecDeque<T>) {
+    if queue.capacity() == 0 {
+        queue.reserve_exact(1);
     }
 }
 
