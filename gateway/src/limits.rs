@@ -46,6 +46,9 @@ pub(crate) const REPLAY_WAITING_BYTES: usize = 16 * 1024;
 /// under the shipped rules take 57 kB (1.8 MB unpacked).
 pub(crate) const MEMORY_BYTES: usize = 64 * 1024 * 1024;
 
+/// Pieces in which the memory of the rules is packed, in bytes: the packer takes them faster than single values.
+pub(crate) const MEMORY_PIECE_BYTES: usize = 64 * 1024;
+
 /// Largest memory of the rules that is unpacked, in bytes.
 pub(crate) const MEMORY_UNPACKED_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 

@@ -2,11 +2,11 @@
 //!
 //! Each commit of the pipeline holds the calls of the engine that it rests on ([`super::call_log`]), so that memory and
 //! acknowledgement are one. A snapshot names the block of the journal up to which it goes; it is taken on the engine thread
-//! between two works, packed and handed to the writer by a blocking thread, and stored in the transaction that
+//! between two works, packed while it is written, handed to the writer by a blocking thread, and stored in the transaction that
 //! releases the blocks before. So the two cannot contradict each other, whichever moment a kill or a backup picks.
 //! Invariants: no file and no sync on the engine thread; what cannot be read costs the memory and nothing else.
 
-use std::io::Read as _;
+use std::io::{self, BufWriter, Read as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
@@ -23,7 +23,8 @@ use tokio::task::JoinHandle;
 use super::replay::Replay;
 use crate::clock::Clock;
 use crate::limits::{
-    MEMORY_BYTES, MEMORY_RETRY, MEMORY_UNPACKED_BYTES, REPLAY_BLOCKS, REPLAY_BYTES, REPLAY_READINGS,
+    MEMORY_BYTES, MEMORY_PIECE_BYTES, MEMORY_RETRY, MEMORY_UNPACKED_BYTES, REPLAY_BLOCKS, REPLAY_BYTES,
+    REPLAY_READINGS,
 };
 
 /// The table of this module.
@@ -168,11 +169,17 @@ fn read(conn: &Connection) -> Result<Option<Saved>, StoreError> {
     .doing("reading what the rules remember")
 }
 
-fn pack(snapshot: &[u8]) -> Result<Vec<u8>, MemoryError> {
-    let mut encoder = zstd::Encoder::new(Vec::new(), 1).map_err(MemoryError::Packed)?;
-    encoder.include_checksum(true).map_err(MemoryError::Packed)?;
-    std::io::Write::write_all(&mut encoder, snapshot).map_err(MemoryError::Packed)?;
-    let bytes = encoder.finish().map_err(MemoryError::Packed)?;
+/// What the engine remembers, packed while it is written: unpacked it would be ten times as much, and its room stay with the process.
+fn pack(engine: &Engine) -> Result<Vec<u8>, MemoryError> {
+    let packed = || -> io::Result<Vec<u8>> {
+        let mut encoder = zstd::Encoder::new(Vec::new(), 1)?;
+        encoder.include_checksum(true)?;
+        // The encoder takes large pieces faster.
+        let mut pieces = BufWriter::with_capacity(MEMORY_PIECE_BYTES, encoder);
+        engine.snapshot_into(&mut pieces)?;
+        pieces.into_inner()?.finish()
+    };
+    let bytes = packed().map_err(MemoryError::Packed)?;
     if bytes.len() > MEMORY_BYTES {
         // Without it the journal would be kept for ever: a start without memory is what is left.
         tracing::warn!(
@@ -271,7 +278,7 @@ impl Memory {
         self.wanted = false;
         self.not_before = now.after(MEMORY_RETRY);
         self.state.store(BUSY, Ordering::Release);
-        let (snapshot, time) = (engine.snapshot(), engine.time());
+        let (packed, time) = (pack(engine), engine.time());
         // The writer keeps the order: what it sees as the newest block is the newest that the snapshot includes.
         let (tell, told) = oneshot::channel();
         let look = |tx: &Tx<'_>| sitewarden_telemetry::last_block(tx);
@@ -282,7 +289,7 @@ impl Memory {
             let stored =
                 told.blocking_recv().map_err(|_| "the store has closed".to_owned()).and_then(|block| {
                     let block = block.map_err(|error| chain(&error))?;
-                    let bytes = pack(&snapshot).map_err(|error| chain(&error))?;
+                    let bytes = packed.map_err(|error| chain(&error))?;
                     let saved = Saved { block, time, bytes };
                     let write = move |tx: &Tx<'_>| store_snapshot(tx, permit, &saved);
                     store

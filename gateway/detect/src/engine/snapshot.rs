@@ -5,6 +5,7 @@
 //! and never allocates more than the bytes justify.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -124,6 +125,17 @@ impl Engine {
     /// The whole state as bytes.
     #[must_use]
     pub fn snapshot(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.snapshot_into(&mut bytes).expect("invariant: writing to memory does not fail");
+        bytes
+    }
+
+    /// Writes the whole state, in many small pieces: it may be as large as all that is remembered, so that who packs it should not
+    /// hold it unpacked.
+    ///
+    /// # Errors
+    /// That of the writer.
+    pub fn snapshot_into(&self, to: &mut impl io::Write) -> io::Result<()> {
         let mut rules = Vec::new();
         for (rule, state) in self.set.rules().iter().zip(&self.states) {
             let state = match state {
@@ -142,11 +154,9 @@ impl Engine {
             inventory: &self.inventory,
             rules,
         };
-        let mut bytes = MAGIC.to_vec();
-        bytes.push(VERSION);
-        serde_json::to_writer(&mut bytes, &body)
-            .expect("invariant: maps have text keys and numbers are finite");
-        bytes
+        to.write_all(MAGIC)?;
+        to.write_all(&[VERSION])?;
+        Ok(serde_json::to_writer(to, &body)?)
     }
 
     /// An engine that goes on where the snapshot was taken. State of rules that are not in the set is dropped;
