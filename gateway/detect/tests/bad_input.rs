@@ -120,7 +120,7 @@ fn a_flood_of_groups_is_bounded_and_counted() {
 }
 
 /// Memory for some hundred keys with an event each.
-const LITTLE: usize = 1 << 20;
+const LITTLE: usize = 1 << 19;
 
 #[test]
 fn all_rules_together_stay_bounded_and_the_flooded_one_pays() {

@@ -90,7 +90,7 @@ impl Engine {
             self.stats.late += 1;
             return false;
         }
-        window.keep(view.kept());
+        window.keep(rule_index, view.kept());
         window.asset = draft::asset_of(view).or_else(|| window.asset.take());
         let due = window.due(correlation);
         self.timers.queue(&mut window.queued, due, index, &key);
@@ -121,7 +121,7 @@ impl Engine {
         let Some((window, waiting)) = state.and_then(|window| Some((window, window.waiting?))) else {
             return;
         };
-        let fields = window.events.back().map(|event| fields_of(event)).unwrap_or_default();
+        let fields = window.latest().map(fields_of).unwrap_or_default();
         let time = waiting.since.after(correlation.timespan);
         let view = View::new(&fields, time, window.asset.clone());
         let suppressed = self.suppressed(index, |by| view.key(by));

@@ -157,7 +157,7 @@ pub(crate) fn correlated(
             reason,
             rule_source: rule.source.to_string(),
             atoms: Vec::new(),
-            events: window.events.iter().map(|event| event.evidence()).collect(),
+            events: window.evidence(correlation),
             window: window.span(),
             statement: None,
         },

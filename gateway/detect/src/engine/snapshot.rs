@@ -24,7 +24,7 @@ use crate::set::RuleSet;
 /// First bytes of every snapshot.
 const MAGIC: &[u8; 4] = b"SWDE";
 /// Version of what follows; older ones are not kept, since a lost window is rebuilt within its own length.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// Why a snapshot was not taken over.
 #[derive(Debug, Error)]

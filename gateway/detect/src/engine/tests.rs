@@ -229,3 +229,29 @@ fn what_is_not_an_object_is_counted() {
     }
     assert_eq!(bench.engine.stats().malformed, 6);
 }
+
+#[test]
+fn a_match_in_order_shows_what_it_rests_on_and_not_what_was_before_or_came_more_often() {
+    let mut bench = Bench::new(
+        "title: Refused\nid: refused\nlogsource: {category: sensor_reading}\n\
+         detection: {selection: {kind: refused}, condition: selection}\n---\n\
+         title: Connected\nid: connected\nlogsource: {category: sensor_reading}\n\
+         detection: {selection: {kind: connected}, condition: selection}\n---\n\
+         title: In\nid: in\n\
+         correlation: {type: temporal_ordered, rules: [refused, connected], group-by: [device_id], timespan: 1h}\n",
+    );
+    let event = |kind: &str, n: i64| format!(r#"{{"device_id":"a","kind":"{kind}","n":{n}}}"#);
+    for n in 0..40 {
+        assert_eq!(bench.send(n, &event("connected", n)), [""; 0]);
+    }
+    for n in 40..43 {
+        assert_eq!(bench.send(n, &event("refused", n)), [""; 0]);
+    }
+    let time = Timestamp::from_seconds(1_700_000_043);
+    let now = Now { wall: time, mono: Monotonic::from_micros(43_000_000) };
+    let last = event("connected", 43);
+    bench.engine.handle_json(&LogSource::sensor_reading(), last.as_bytes(), time, now, &mut bench.out);
+    let draft = bench.out.pop().expect("they came in this order");
+    let shown: Vec<_> = draft.evidence.events.iter().map(|event| event.fields["n"].as_i64()).collect();
+    assert_eq!(shown, [Some(40), Some(41), Some(42), Some(43)]);
+}

@@ -7,6 +7,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use sitewarden_core::finding::EvidenceEvent;
 use sitewarden_core::{AssetRef, Timestamp};
 
 use super::kept::{ALLOCATION, KeptEvent};
@@ -32,8 +33,8 @@ pub(crate) struct Entry {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Window {
     entries: VecDeque<Entry>,
-    /// The latest events, as evidence.
-    pub(crate) events: VecDeque<Arc<KeptEvent>>,
+    /// The latest events, as evidence, each with its place among the correlation's rules.
+    events: VecDeque<(u16, Arc<KeptEvent>)>,
     /// The condition held after the latest match.
     raised: bool,
     /// A condition with `not` holds and is waited for until its window has passed.
@@ -73,8 +74,8 @@ impl Items for Window {
         let values: usize = if valued { self.entries.iter().map(value).sum() } else { 0 };
         self.entries.capacity() * size_of::<Entry>()
             + values
-            + self.events.capacity() * size_of::<usize>()
-            + self.events.iter().map(|event| event.bytes()).sum::<usize>()
+            + self.events.capacity() * size_of::<(u16, Arc<KeptEvent>)>()
+            + self.events.iter().map(|(_, event)| event.bytes()).sum::<usize>()
     }
 }
 
@@ -124,13 +125,33 @@ impl Window {
         self.waiting.map(|waiting| after(waiting.mono, rule.timespan).saturating_add(1))
     }
 
-    /// Keeps an event as evidence.
-    pub(crate) fn keep(&mut self, event: Arc<KeptEvent>) {
+    /// Keeps an event of that rule as evidence. When there is no room, the oldest of the rule that has most goes: a rule that
+    /// matches often does not push out what another rests on.
+    pub(crate) fn keep(&mut self, rule: u16, event: Arc<KeptEvent>) {
         if self.events.len() >= WINDOW_EVIDENCE {
-            self.events.pop_front();
+            let kept = |rule: u16| self.events.iter().filter(|(other, _)| *other == rule).count();
+            let most = self.events.iter().map(|(rule, _)| kept(*rule)).max();
+            // The first of those that have most is the oldest of them.
+            let oldest = self.events.iter().position(|(rule, _)| Some(kept(*rule)) == most);
+            self.events.remove(oldest.unwrap_or(0));
         }
         make_room(&mut self.events);
-        self.events.push_back(event);
+        self.events.push_back((rule, event));
+    }
+
+    /// What a match rests on, as far as it was kept, in the order of the event times. Where the order of the rules counts, that is
+    /// nothing before the first of them.
+    pub(crate) fn evidence(&self, rule: &Correlation) -> Vec<EvidenceEvent> {
+        let mut events: Vec<_> = self.events.iter().collect();
+        events.sort_by_key(|(_, event)| event.time);
+        let ordered = matches!(rule.kind, Kind::Temporal { ordered: true });
+        let begin = if ordered { events.iter().position(|(rule, _)| *rule == 0) } else { None };
+        events.into_iter().skip(begin.unwrap_or(0)).map(|(_, event)| event.evidence()).collect()
+    }
+
+    /// The latest event.
+    pub(crate) fn latest(&self) -> Option<&KeptEvent> {
+        self.events.back().map(|(_, event)| &**event)
     }
 
     /// Event times of the first and last match.
@@ -143,7 +164,7 @@ impl Window {
         while self.entries.front().is_some_and(|entry| newest.since(entry.time) > rule.timespan) {
             self.entries.pop_front();
         }
-        while self.events.front().is_some_and(|event| newest.since(event.time) > rule.timespan) {
+        while self.events.front().is_some_and(|(_, event)| newest.since(event.time) > rule.timespan) {
             self.events.pop_front();
         }
     }
